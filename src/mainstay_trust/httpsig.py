@@ -17,9 +17,7 @@ from mainstay_trust.keys import Sign, Verify, signature_holds
 COVERED = '("@method" "@path" "@query" "content-digest" "content-type")'
 TAG = "mainstay-agent-v1"
 SKEW_S_MAX = 300
-_INPUT = re.compile(
-    r"sig1=(" + re.escape(COVERED) + r';created=([0-9]{1,12});keyid="([0-9a-f]{64})";alg="ed25519";tag="' + TAG + r'")'
-)
+_INPUT = re.compile(r"sig1=(" + re.escape(COVERED) + r';created=([0-9]{1,12});keyid="([0-9a-f]{64})";alg="ed25519";tag="' + TAG + r'")')
 _SIGNATURE = re.compile(r"sig1=:([A-Za-z0-9+/]{86}==):")
 
 
