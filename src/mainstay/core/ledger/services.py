@@ -1,0 +1,141 @@
+"""Every write to the ledger that is not the sequencer's.
+
+Owns: the entry in the caller's transaction, and the keeping of witnesses' cosignatures.
+Does not own: sequence numbers, leaves, checkpoints (`sequencer`), reading (`queries`).
+Invariant: if the entry cannot be written, the caller's change does not happen; there is no switch for it.
+"""
+
+import json
+import secrets
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from django.db import connection
+
+from mainstay.core.ledger import acts
+from mainstay.core.ledger.entries import PLATFORM, BodyIn, Erasable, LedgerEntry, Part, parts_of
+from mainstay.core.ledger.sealing import current_sealer
+from mainstay.kernel.actors import Actor
+from mainstay.kernel.clock import Clock
+from mainstay.kernel.errors import Invalid, Unavailable
+from mainstay.kernel.sealing import Place
+from mainstay_trust.canonical import INTEGER_MAX, JSON
+from mainstay_trust.errors import Rejected
+from mainstay_trust.ledger_leaf import SALT_BYTES, Leaf, timestamp
+
+__all__ = ["PLATFORM", "erasable", "record", "wake_sequencer"]
+
+WAKE_CHANNEL = "mainstay_ledger"
+_LONGEST_ORIGIN = "mainstay." + "a" * 16 + "/t/" + str(UUID(int=0)) + "/9999999"
+
+_INSERT = """
+WITH entry AS (
+    INSERT INTO ledger_entry (tenant, act, actor, at, obj, out, via, extra, body)
+    SELECT %(tenant)s, %(act)s, %(actor)s, %(at)s, %(obj)s, %(out)s, %(via)s, %(extra)s::jsonb, %(body)s
+    WHERE NOT EXISTS (SELECT FROM ledger_log WHERE tenant = %(tenant)s AND state = 'read_only')
+    RETURNING id
+), queued AS (
+    INSERT INTO ledger_pending (entry_id, tenant) SELECT id, %(tenant)s FROM entry
+), kept AS (
+    INSERT INTO ledger_body (entry_id, tenant, part, commitment, salt, sealed, retention, state)
+    SELECT entry.id, %(tenant)s, piece.part, piece.commitment, piece.salt, piece.sealed, 'standard', 'present'
+    FROM entry, unnest(%(parts)s::text[], %(commitments)s::text[], %(salts)s::bytea[], %(sealed)s::bytea[])
+        AS piece (part, commitment, salt, sealed)
+)
+SELECT id FROM entry
+"""
+
+
+def record(
+    actor: Actor,
+    act: str,
+    object_id: UUID | str | int,
+    *,
+    clock: Clock,
+    out: str = "ok",
+    body: BodyIn | None = None,
+    ref: int | None = None,
+    range: tuple[int, int] | None = None,
+    size: int | None = None,
+    root: str | None = None,
+    prev: str | None = None,
+) -> LedgerEntry:
+    """Write an act into the log of `actor.tenant`, in the caller's transaction, in one round trip.
+
+    The last write of a service. `body` is JSON with integers only; personal data belongs in it and nowhere else.
+    Errors: Invalid("ledger.entry_invalid"); Unavailable("ledger.read_only") while the log's integrity is in question.
+    """
+    optional: dict[str, JSON | tuple[int, int]] = {"ref": ref, "range": range, "size": size, "root": root, "prev": prev}
+    extra = {name: value for name, value in optional.items() if value is not None}
+    at = _milliseconds(clock.now())
+    obj = acts.object_of(act, object_id)
+    acts.check_extra(act, frozenset(extra))
+    parts = _parts(body)
+    commitment = parts[0].commitment if parts else ""
+    _check_leaf(actor, act, obj, out, at, commitment, extra)
+    entry_id = _insert(actor, act, obj, out, at, commitment, extra, parts)
+    return LedgerEntry(entry_id, actor.tenant, act, obj, at, commitment)
+
+
+def erasable(value: JSON) -> Erasable:
+    """Mark a member of a body as one that may be erased alone later."""
+    return Erasable(value)
+
+
+def wake_sequencer() -> None:
+    """Ask the sequencer, when this transaction commits, to sign a checkpoint at once instead of at its next round."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_notify(%s, '')", [WAKE_CHANNEL])
+
+
+def _milliseconds(at: datetime) -> datetime:
+    return at - timedelta(microseconds=at.microsecond % 1000)
+
+
+def _parts(body: BodyIn | None) -> list[Part]:
+    if body is None:
+        return []
+    try:
+        return list(parts_of(body, lambda: secrets.token_bytes(SALT_BYTES)))
+    except Rejected as error:
+        raise Invalid("ledger.entry_invalid", f"The body of the entry cannot be written: {error.detail}.") from error
+
+
+def _check_leaf(actor: Actor, act: str, obj: str, out: str, at: datetime, commitment: str, extra: Mapping[str, object]) -> None:
+    """Build the leaf as the sequencer will, with the longest origin and number: what passes here can always be sequenced."""
+    try:
+        Leaf(_LONGEST_ORIGIN, INTEGER_MAX, timestamp(at), act, actor.ref, obj, out, actor.via.value, commitment, **extra).encode()  # type: ignore[arg-type]  # the leaf checks each form
+    except Rejected as error:
+        raise Invalid("ledger.entry_invalid", f"The entry has no valid leaf: {error.detail}.") from error
+
+
+def _insert(
+    actor: Actor, act: str, obj: str, out: str, at: datetime, commitment: str, extra: Mapping[str, object], parts: list[Part]
+) -> int:
+    parameters = {
+        "tenant": actor.tenant,
+        "act": act,
+        "actor": actor.ref,
+        "at": at,
+        "obj": obj,
+        "out": out,
+        "via": actor.via.value,
+        "extra": json.dumps(extra) if extra else None,
+        "body": commitment,
+        "parts": [part.name for part in parts],
+        "commitments": [part.commitment for part in parts],
+        "salts": [part.salt for part in parts],
+        "sealed": [current_sealer().seal(actor.tenant, place_of(part.commitment), part.plain) for part in parts],
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(_INSERT, parameters)
+        row = cursor.fetchone()
+    if row is None:
+        raise Unavailable("ledger.read_only", "The ledger of this tenant is read-only until its integrity is established.", retryable=False)
+    return int(row[0])
+
+
+def place_of(commitment: str) -> Place:
+    """Where a sealed body stands: bound to its commitment, which is known before the entry has a number and never changes."""
+    return Place("ledger_body", "sealed", commitment)
