@@ -1,0 +1,1 @@
+"""PostgreSQL: the bundled server as a supervised process, and what we ask of any server."""
