@@ -14,8 +14,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import django
 import psycopg
 import pytest
+from django.core.management import call_command
+from django.db import connection, connections
+from django.test.testcases import TransactionTestCase
 from psycopg import sql
 from pytest_django import DjangoDbBlocker
 
@@ -39,6 +43,8 @@ def _isolate() -> Layout:
     atexit.register(shutil.rmtree, data, ignore_errors=True)
     os.environ["MAINSTAY_DATA"] = str(data)
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "mainstay.config.settings")
+    # Now, and not when pytest configures itself: the conftest files below may already import models.
+    django.setup()
     return Layout.from_environment()
 
 
@@ -104,10 +110,6 @@ def postgres_server() -> Iterator[RunningPostgres]:
 @pytest.fixture(scope="session")
 def django_db_setup(postgres_server: RunningPostgres, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
     """Migrate as the owner; the tests then run as `mainstay_app`."""
-    # Models cannot be imported before Django is set up, which happens after this module.
-    from django.core.management import call_command
-    from django.db import connections
-    from django.test.testcases import TransactionTestCase
 
     def restore(_case: object) -> None:
         connections.close_all()
@@ -127,8 +129,6 @@ def django_db_setup(postgres_server: RunningPostgres, django_db_blocker: DjangoD
 @contextlib.contextmanager
 def acting_as(role: Role) -> Iterator[None]:
     """Let Django's connection speak as another role for a while (migrations, grants)."""
-    from django.db import connection
-
     connection.close()
     before = dict(connection.settings_dict)
     connection.settings_dict.update(LAYOUT.database(role))
