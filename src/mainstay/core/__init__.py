@@ -1,0 +1,1 @@
+"""What every domain stands on: tenants and row security, ledger, access, jobs (in this order, upwards)."""

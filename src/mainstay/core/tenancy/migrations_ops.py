@@ -1,0 +1,78 @@
+"""The migration operation that puts a table behind row-level security.
+
+Source: security page, section 2 rules 7, 9 and 11. NULLIF matters: after a transaction-local setting ends, a pooled
+connection reports an empty string, not NULL, and a bare cast raises an error.
+"""
+
+from collections.abc import Sequence
+from typing import Any  # Django's operation signatures are untyped
+
+from django.db.backends.base.schema import BaseDatabaseSchemaEditor
+from django.db.migrations.operations.base import Operation
+
+_TENANT = "tenant = (SELECT NULLIF(current_setting('app.tenant', true), '')::uuid)"
+_SCOPE = (
+    "tenant = ANY (ARRAY(SELECT unnest(string_to_array(NULLIF(current_setting('app.scope', true), ''), ','))::uuid"
+    " WHERE current_setting('transaction_read_only') = 'on'))"
+)
+
+
+class RowSecurity(Operation):
+    """Enable and force row-level security on tables that have a `tenant` column.
+
+    Reading honours `app.scope` (a list of tenants) only in a read-only transaction; writing goes to `app.tenant` alone.
+    `insert_only` tables also refuse UPDATE, DELETE and TRUNCATE to everybody, by trigger.
+    """
+
+    reduces_to_sql = True
+    reversible = True
+
+    def __init__(self, *tables: str, insert_only: Sequence[str] = ()) -> None:
+        self.tables = tables
+        self.insert_only = tuple(insert_only)
+
+    def deconstruct(self) -> tuple[str, list[Any], dict[str, Any]]:
+        return self.__class__.__name__, list(self.tables), {"insert_only": self.insert_only}
+
+    def state_forwards(self, app_label: str, state: Any) -> None:
+        """Row security changes no field."""
+
+    def database_forwards(self, app_label: str, schema_editor: BaseDatabaseSchemaEditor, from_state: Any, to_state: Any) -> None:
+        for table in self.tables:
+            schema_editor.execute(f'ALTER TABLE "{table}" ENABLE ROW LEVEL SECURITY')
+            schema_editor.execute(f'ALTER TABLE "{table}" FORCE ROW LEVEL SECURITY')
+            schema_editor.execute(
+                f'CREATE POLICY tenant_wall ON "{table}" USING ({_TENANT} OR {_SCOPE}) WITH CHECK ({_TENANT})'
+            )
+            schema_editor.execute(f'REVOKE TRUNCATE ON "{table}" FROM mainstay_app')
+        for table in self.insert_only:
+            schema_editor.execute(_REFUSE_FUNCTION, params=None)
+            schema_editor.execute(
+                f'CREATE TRIGGER insert_only BEFORE UPDATE OR DELETE ON "{table}" '
+                "FOR EACH ROW EXECUTE FUNCTION mainstay_refuse_change()"
+            )
+            schema_editor.execute(
+                f'CREATE TRIGGER insert_only_all BEFORE TRUNCATE ON "{table}" '
+                "FOR EACH STATEMENT EXECUTE FUNCTION mainstay_refuse_change()"
+            )
+            schema_editor.execute(f'REVOKE UPDATE, DELETE, TRUNCATE ON "{table}" FROM mainstay_app')
+
+    def database_backwards(self, app_label: str, schema_editor: BaseDatabaseSchemaEditor, from_state: Any, to_state: Any) -> None:
+        for table in self.insert_only:
+            schema_editor.execute(f'DROP TRIGGER insert_only ON "{table}"')
+            schema_editor.execute(f'DROP TRIGGER insert_only_all ON "{table}"')
+        for table in self.tables:
+            schema_editor.execute(f'DROP POLICY tenant_wall ON "{table}"')
+            schema_editor.execute(f'ALTER TABLE "{table}" NO FORCE ROW LEVEL SECURITY')
+            schema_editor.execute(f'ALTER TABLE "{table}" DISABLE ROW LEVEL SECURITY')
+
+    def describe(self) -> str:
+        return f"Force row-level security on {', '.join(self.tables)}"
+
+
+_REFUSE_FUNCTION = """
+CREATE OR REPLACE FUNCTION mainstay_refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION 'rows of % are written once and never changed', TG_TABLE_NAME USING ERRCODE = 'restrict_violation';
+END $$
+"""
