@@ -175,22 +175,3 @@ class Witness(_Tenanted):
     class Meta:
         db_table = "ledger_witness"
         constraints = [models.UniqueConstraint(fields=["tenant", "vkey"], name="ledger_witness_once")]
-
-
-class DataKey(_Tenanted):
-    """A tenant's data key, wrapped by the key-encryption key. Destroying it makes every body sealed with it unreadable."""
-
-    class State(models.TextChoices):
-        ACTIVE = "active"
-        DECRYPT_ONLY = "decrypt_only"
-        DESTROYED = "destroyed"
-
-    pk = models.CompositePrimaryKey("tenant", "version")
-    version = models.IntegerField()
-    wrapped = models.BinaryField()
-    kek_id = models.TextField()
-    state = models.TextField(choices=State.choices, default=State.ACTIVE)
-    created_at = models.DateTimeField()
-
-    class Meta:
-        db_table = "ledger_data_key"

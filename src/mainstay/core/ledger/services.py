@@ -15,11 +15,10 @@ from django.db import connection
 
 from mainstay.core.ledger import acts
 from mainstay.core.ledger.entries import PLATFORM, BodyIn, Erasable, LedgerEntry, Part, parts_of
-from mainstay.core.ledger.sealing import current_sealer
+from mainstay.core.ledger.sealing import current_sealer, place_of
 from mainstay.kernel.actors import Actor
 from mainstay.kernel.clock import Clock
 from mainstay.kernel.errors import Invalid, Unavailable
-from mainstay.kernel.sealing import Place
 from mainstay_trust.canonical import INTEGER_MAX, JSON
 from mainstay_trust.errors import Rejected
 from mainstay_trust.ledger_leaf import SALT_BYTES, Leaf, timestamp
@@ -134,8 +133,3 @@ def _insert(
     if row is None:
         raise Unavailable("ledger.read_only", "The ledger of this tenant is read-only until its integrity is established.", retryable=False)
     return int(row[0])
-
-
-def place_of(commitment: str) -> Place:
-    """Where a sealed body stands: bound to its commitment, which is known before the entry has a number and never changes."""
-    return Place("ledger_body", "sealed", commitment)

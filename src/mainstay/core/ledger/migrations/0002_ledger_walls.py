@@ -17,14 +17,13 @@ TENANT_TABLES = (
     "ledger_checkpoint",
     "ledger_cosignature",
     "ledger_witness",
-    "ledger_data_key",
 )
 
 GRANTS = """
 REVOKE ALL ON ledger_log, ledger_entry, ledger_pending, ledger_body, ledger_leaf, ledger_tile, ledger_checkpoint,
-    ledger_cosignature, ledger_witness, ledger_data_key FROM PUBLIC, mainstay_app, mainstay_ledger;
+    ledger_cosignature, ledger_witness FROM PUBLIC, mainstay_app, mainstay_ledger;
 GRANT SELECT ON ledger_log, ledger_leaf, ledger_tile, ledger_checkpoint TO mainstay_app;
-GRANT SELECT, INSERT ON ledger_entry, ledger_pending, ledger_body, ledger_cosignature, ledger_data_key TO mainstay_app;
+GRANT SELECT, INSERT ON ledger_entry, ledger_pending, ledger_body, ledger_cosignature TO mainstay_app;
 GRANT SELECT, INSERT, UPDATE ON ledger_witness TO mainstay_app;
 GRANT USAGE ON SEQUENCE ledger_entry_id_seq, ledger_cosignature_id_seq, ledger_witness_id_seq TO mainstay_app;
 REVOKE ALL ON SEQUENCE ledger_log_id_seq FROM mainstay_app;
