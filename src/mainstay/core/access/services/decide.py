@@ -1,7 +1,4 @@
-"""Decisions for every service, and the writes of this part.
-
-Owns: `require`, which all services call first. The rest is re-exported from the modules beside it.
-"""
+"""`require`, which every service calls first, and its silent sisters."""
 
 from uuid import UUID
 
