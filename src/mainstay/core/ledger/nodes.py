@@ -8,13 +8,33 @@ is a run of leaf hashes, of a higher level a run of roots of full tiles below.
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 from mainstay_trust.merkle import Frontier, Read
 from mainstay_trust.tiles import TILE_WIDTH, Tile, read_from_tiles
 
 Stored: TypeAlias = Callable[[int, int, int], Sequence[bytes]]
 """stored(level, begin, end): node hashes of a tile level that are already in the database."""
+
+
+class Cursor(Protocol):
+    """A database cursor, Django's or psycopg's own: the sequencer and the readers use different ones."""
+
+    def execute(self, query: str, params: Sequence[int], /) -> object: ...
+
+    def fetchall(self) -> Sequence[Sequence[bytes]]: ...
+
+
+def stored_nodes(cursor: Cursor, log_id: int, level: int, begin: int, end: int) -> list[bytes]:
+    """Return node hashes [begin, end) of a tile level: leaf hashes, or the roots of the full tiles below."""
+    if level == 0:
+        cursor.execute("SELECT hash FROM ledger_leaf WHERE log_id = %s AND seq >= %s AND seq < %s ORDER BY seq", [log_id, begin, end])
+    else:
+        cursor.execute(
+            "SELECT root FROM ledger_tile WHERE log_id = %s AND level = %s AND n >= %s AND n < %s ORDER BY n",
+            [log_id, level - 1, begin, end],
+        )
+    return [bytes(row[0]) for row in cursor.fetchall()]
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ from mainstay.core.ledger import services
 from mainstay.core.ledger.entries import PLATFORM
 from mainstay.core.ledger.heads import HeadFile
 from mainstay.core.ledger.leaves import COLUMNS, EntryRow, leaf_bytes
-from mainstay.core.ledger.nodes import completed_tiles
+from mainstay.core.ledger.nodes import completed_tiles, stored_nodes
 from mainstay.core.ledger.signing import LogSigner, installation_id, origin_of
 from mainstay.core.tenancy.binding import tenant_transaction
 from mainstay.kernel import actors
@@ -284,15 +284,3 @@ class Sequencer:
         with self._database.transaction(), self._database.cursor() as cursor:
             cursor.execute("SELECT set_config('app.tenant', %s, true)", [str(tenant)])
             yield cursor
-
-
-def stored_nodes(cursor: "psycopg.Cursor[tuple[Any, ...]]", log_id: int, level: int, begin: int, end: int) -> list[bytes]:
-    """Return node hashes [begin, end) of a tile level: leaf hashes, or the roots of the full tiles below."""
-    if level == 0:
-        cursor.execute("SELECT hash FROM ledger_leaf WHERE log_id = %s AND seq >= %s AND seq < %s ORDER BY seq", [log_id, begin, end])
-    else:
-        cursor.execute(
-            "SELECT root FROM ledger_tile WHERE log_id = %s AND level = %s AND n >= %s AND n < %s ORDER BY n",
-            [log_id, level - 1, begin, end],
-        )
-    return [bytes(row[0]) for row in cursor.fetchall()]

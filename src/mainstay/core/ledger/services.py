@@ -8,22 +8,26 @@ Invariant: if the entry cannot be written, the caller's change does not happen; 
 import json
 import secrets
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from django.db import connection
 
-from mainstay.core.ledger import acts
+from mainstay.core.ledger import acts, queries
 from mainstay.core.ledger.entries import PLATFORM, BodyIn, Erasable, LedgerEntry, Part, parts_of
+from mainstay.core.ledger.models import Cosignature, Witness
 from mainstay.core.ledger.sealing import current_sealer, place_of
+from mainstay.core.ledger.signing import verify_ed25519
 from mainstay.kernel.actors import Actor
 from mainstay.kernel.clock import Clock
-from mainstay.kernel.errors import Invalid, Unavailable
+from mainstay.kernel.errors import Invalid, NotFound, Unavailable
 from mainstay_trust.canonical import INTEGER_MAX, JSON
 from mainstay_trust.errors import Rejected
 from mainstay_trust.ledger_leaf import SALT_BYTES, Leaf, timestamp
+from mainstay_trust.notes import Vkey, parse_note, parse_signature, verify_note
 
-__all__ = ["PLATFORM", "erasable", "record", "wake_sequencer"]
+__all__ = ["PLATFORM", "erasable", "keep_cosignature", "record", "wake_sequencer"]
 
 WAKE_CHANNEL = "mainstay_ledger"
 _LONGEST_ORIGIN = "mainstay." + "a" * 16 + "/t/" + str(UUID(int=0)) + "/9999999"
@@ -86,6 +90,44 @@ def wake_sequencer() -> None:
     """Ask the sequencer, when this transaction commits, to sign a checkpoint at once instead of at its next round."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_notify(%s, '')", [WAKE_CHANNEL])
+
+
+def keep_cosignature(*, tenant: UUID, line: str, vkey: Vkey, checkpoint_size: int, clock: Clock, operator: str = "") -> bool:
+    """Keep a witness's cosignature over the signed checkpoint of a size, after verifying it. False when it was kept before.
+
+    `vkey` is the witness's registered key (kind 04), whose name is the witness. It sees the size rise, never fall.
+    Errors: Invalid("ledger.bad_cosignature"); NotFound("ledger.no_such_checkpoint").
+    """
+    log = queries.live_log(tenant)
+    signed = queries.signed_at_size(log.id, checkpoint_size) if log else None
+    if log is None or signed is None:
+        raise NotFound("ledger.no_such_checkpoint", f"No signed checkpoint of size {checkpoint_size} is known.")
+    cosigned_at = _cosigned_at(line, vkey, signed[1])
+    _, is_new = Cosignature.objects.get_or_create(
+        tenant=tenant, log_id=log.id, size=checkpoint_size, witness=vkey.name, defaults={"line": line, "cosigned_at": cosigned_at}
+    )
+    _advance_witness(tenant, vkey, operator, checkpoint_size, cosigned_at)
+    return is_new
+
+
+def _cosigned_at(line: str, vkey: Vkey, note: bytes) -> datetime:
+    try:
+        signature = parse_signature(line)
+        verified = verify_note(replace(parse_note(note), signatures=(signature,)), [vkey], verify_ed25519)
+    except Rejected as error:
+        raise Invalid("ledger.bad_cosignature", f"The cosignature does not hold: {error.detail}.") from error
+    if not verified or verified[0].timestamp is None:
+        raise Invalid("ledger.bad_cosignature", "The line is not a cosignature by the registered key of this witness.")
+    return datetime.fromtimestamp(verified[0].timestamp, UTC)
+
+
+def _advance_witness(tenant: UUID, vkey: Vkey, operator: str, size: int, at: datetime) -> None:
+    witness, _ = Witness.objects.get_or_create(
+        tenant=tenant, vkey=str(vkey), defaults={"kind": Witness.Kind.AGENT, "operator": operator, "cosigned_size": size, "cosigned_at": at}
+    )
+    if size > witness.cosigned_size:
+        witness.cosigned_size, witness.cosigned_at = size, at
+        witness.save(update_fields=["cosigned_size", "cosigned_at"])
 
 
 def _milliseconds(at: datetime) -> datetime:
