@@ -8,12 +8,14 @@ exactly when the caller's change was committed. No procrastinate lock is used: a
 
 import inspect
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from datetime import datetime
 from typing import TypeAlias, get_type_hints
 from uuid import UUID
 
 from procrastinate.contrib.django import app as deferring_app
 
+from mainstay.core.access.refusals import recorded
 from mainstay.core.tenancy.binding import tenant_transaction
 from mainstay.kernel import actors
 from mainstay.kernel.clock import Clock
@@ -48,10 +50,8 @@ class Task:
         tenant = UUID(str(arguments["tenant"]))
         actor = actors.system("worker", tenant)
         ids = {key: UUID(str(arguments[key])) if kind is UUID else arguments[key] for key, kind in self._parameters.items()}
-        if not self._transaction:
-            self._run(actor=actor, clock=clock, **ids)
-            return
-        with tenant_transaction(tenant):
+        transaction = tenant_transaction(tenant) if self._transaction else nullcontext()
+        with recorded(clock), transaction:
             self._run(actor=actor, clock=clock, **ids)
 
 
