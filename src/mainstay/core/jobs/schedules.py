@@ -52,9 +52,7 @@ def save_schedule(
         "is_enabled": True,
         "next_fire": rules.next_fire(rule, zone_of(zone), clock.now()),
     }
-    schedule, _ = Schedule.objects.update_or_create(
-        tenant=actor.tenant, name=name, defaults=values, create_defaults={**values, "id": new_id()}
-    )
+    schedule, _ = Schedule.objects.update_or_create(tenant=actor.tenant, name=name, defaults=values)
     body = {"name": name, "task": task.name, "rule": rules.to_json(rule), "zone": zone}
     ledger.record(actor, "jobs.schedule.saved", schedule.id, clock=clock, body=body)
     return schedule.id

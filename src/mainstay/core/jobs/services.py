@@ -19,7 +19,7 @@ from mainstay.kernel.errors import Conflict, NotFound
 @transaction.atomic
 def redeliver(*, actor: Actor, delivery_id: UUID, clock: Clock) -> None:
     """Try a dead letter again, with its tries counted anew. Errors: NotFound, Conflict("jobs.delivery_not_dead")."""
-    require(actor, "jobs.delivery.repeat")
+    require(actor, "jobs.delivery.redeliver")
     delivery = Delivery.objects.select_for_update().filter(tenant=actor.tenant, id=delivery_id).first()
     if delivery is None:
         raise NotFound("jobs.delivery_unknown", "There is no such delivery.")
@@ -29,4 +29,4 @@ def redeliver(*, actor: Actor, delivery_id: UUID, clock: Clock) -> None:
     delivery.save(update_fields=["state", "attempts", "next_at"])
     Event.objects.filter(tenant=actor.tenant, id=delivery.event_id).update(delivered_at=None)
     deliver_event.defer(actor.tenant, event_id=delivery.event_id)
-    ledger.record(actor, "jobs.delivery.repeated", delivery.id, clock=clock, body={"consumer": delivery.consumer})
+    ledger.record(actor, "jobs.delivery.redelivered", delivery.id, clock=clock, body={"consumer": delivery.consumer})
