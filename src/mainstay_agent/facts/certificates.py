@@ -11,8 +11,8 @@ import os
 import re
 from collections.abc import Iterator
 
-from mainstay_agent.facts.der import Certificate, parse_certificate
 from mainstay_agent.facts.value import Fields
+from mainstay_agent.host.der import Certificate, parse_certificate
 from mainstay_agent.host.machine import Machine
 
 FOLDERS = (

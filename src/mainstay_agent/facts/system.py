@@ -288,11 +288,13 @@ def reboot_state(machine: Machine) -> Fields:
     newest = newest_kernel([str(one["release"]) for one in installed]) if installed else None
     # In a container or a VM with a foreign kernel no installed image is ever the running one: then only the flag file speaks.
     is_own_kernel = newest is not None and running in [one["release"] for one in installed or []]
-    reasons: list[Value] = (["flag_file"] if flagged else []) + (["kernel"] if is_own_kernel and newest != running else [])
+    found = {"flag_file": flagged, "kernel": is_own_kernel and newest != running}
+    reasons: list[Value] = [reason for reason, holds in found.items() if holds]
+    packages: list[Value] = [*sorted(set(names.split()))]
     return {
         "required": bool(reasons),
         "reasons": reasons,
-        "packages": [*sorted(set(names.split()))],
+        "packages": packages,
         "booted_at": booted_at(machine),
         "boot_id": boot_id(machine.root),
     }

@@ -65,6 +65,22 @@ def parse_certificate(data: bytes) -> Certificate:
     )
 
 
+def public_key_info(data: bytes) -> bytes:
+    """Return the SubjectPublicKeyInfo of a certificate, byte for byte: what a pin is the hash of."""
+    outer = _only(data, _SEQUENCE)
+    body = list(_elements(_expect(next(_elements(outer.value)), _SEQUENCE).value))
+    field = body[6 if body and body[0].tag == 0xA0 else 5]
+    return _encoded(_expect(field, _SEQUENCE))
+
+
+def _encoded(element: _Element) -> bytes:
+    size = len(element.value)
+    if size < 0x80:
+        return bytes([element.tag, size]) + element.value
+    width = (size.bit_length() + 7) // 8
+    return bytes([element.tag, 0x80 | width]) + size.to_bytes(width, "big") + element.value
+
+
 def _elements(data: bytes) -> Iterator[_Element]:
     at = 0
     while at < len(data):

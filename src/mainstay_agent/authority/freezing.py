@@ -1,0 +1,36 @@
+"""Freeze: the switch that stops everything above T0 (rule K6).
+
+Owns: the local file, the server's freeze of at most a day.
+Invariant: any one is enough to freeze; a server can only reduce authority, so its freeze ends by itself and lifts nothing else.
+"""
+
+import os
+from pathlib import Path
+
+from mainstay_agent.authority.store import Store
+
+FREEZE_S_MAX = 86_400
+FREEZE_FILE = "/etc/mainstay/freeze"
+
+
+def freeze_file() -> Path:
+    return Path(os.environ.get("MAINSTAY_FREEZE_FILE", FREEZE_FILE))
+
+
+class Freeze:
+    def __init__(self, store: Store, file: Path) -> None:
+        self._store = store
+        self._file = file
+
+    def freeze(self, seconds: int, lower: int) -> int:
+        """Freeze for a while; a shorter freeze never ends a longer one. Return the Unix second of its end."""
+        until = max(self.until(), lower + min(seconds, FREEZE_S_MAX))
+        self._store.put("frozen_until", until)
+        return until
+
+    def until(self) -> int:
+        stored = self._store.get("frozen_until")
+        return stored if isinstance(stored, int) else 0
+
+    def is_frozen(self, lower: int) -> bool:
+        return self._file.exists() or lower < self.until()

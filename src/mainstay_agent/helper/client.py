@@ -1,0 +1,50 @@
+"""The networked half's way to the root half.
+
+Owns: one request per connection, turning error frames into Rejected.
+Invariant: a root half that does not answer is an error, never an empty answer.
+"""
+
+import os
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+
+from mainstay_agent.authority.verbs import Answer, Body
+from mainstay_agent.helper.frames import REPLY_BYTES_MAX, REQUEST_BYTES_MAX, read_frame, write_frame
+from mainstay_trust.errors import Rejected
+
+SOCKET = "/run/mainstay/helper.sock"
+TIMEOUT_S = 150.0
+
+
+def socket_path() -> Path:
+    return Path(os.environ.get("MAINSTAY_HELPER_SOCKET", SOCKET))
+
+
+@dataclass(frozen=True, slots=True)
+class HelperClient:
+    """Raises Rejected for a refusal and ConnectionError when nobody listens."""
+
+    path: Path
+
+    def ask(self, verb: str, body: Body) -> Answer:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+            connection.settimeout(TIMEOUT_S)
+            try:
+                connection.connect(str(self.path))
+                write_frame(connection, {"verb": verb, "body": body}, REQUEST_BYTES_MAX)
+                answer = read_frame(connection, REPLY_BYTES_MAX)
+            except OSError as problem:
+                raise ConnectionError(f"the root half does not answer at {self.path}: {problem}") from problem
+        error = answer.get("error")
+        if isinstance(error, dict):
+            raise Rejected(str(error.get("code")), str(error.get("detail", "")))
+        found = answer.get("answer")
+        return dict(found) if isinstance(found, dict) else {}
+
+    def is_there(self) -> bool:
+        try:
+            self.ask("query", {})
+        except (ConnectionError, Rejected):
+            return False
+        return True

@@ -1,0 +1,109 @@
+"""The socket of the root half.
+
+Owns: who may connect (`SO_PEERCRED`), one request per connection, a bounded number of them, the end after idle time.
+Does not own: what a verb does (`authority.verbs`).
+Invariant: nothing that a peer sends can end the process or reach past the verbs.
+"""
+
+import os
+import socket
+import struct
+import threading
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mainstay_agent.authority import verbs
+from mainstay_agent.authority.core import Authority
+from mainstay_agent.authority.verbs import Peer
+from mainstay_agent.helper.frames import REPLY_BYTES_MAX, REQUEST_BYTES_MAX, read_frame, write_frame
+from mainstay_trust.canonical import JSON
+from mainstay_trust.errors import Rejected
+
+CONNECTIONS_MAX = 8
+FRAME_TIMEOUT_S = 10.0
+IDLE_S = 60.0
+WAKE_EVERY_S = 5.0
+_CREDENTIALS = struct.Struct("3i")
+
+
+@dataclass(slots=True)
+class Server:
+    """Serves until told to stop, or until idle when `exits_idle` (socket activation starts it again)."""
+
+    authority: Authority
+    listener: socket.socket
+    uids: Collection[int]
+    exits_idle: bool = False
+    _slots: threading.BoundedSemaphore = field(default_factory=lambda: threading.BoundedSemaphore(CONNECTIONS_MAX))
+    _stopping: threading.Event = field(default_factory=threading.Event)
+
+    def serve(self) -> None:
+        idle_s = 0.0
+        self.listener.settimeout(WAKE_EVERY_S)
+        while not self._stopping.is_set():
+            try:
+                connection, _ = self.listener.accept()
+            except TimeoutError:
+                idle_s += WAKE_EVERY_S
+                waiting = self.authority.wake()
+                if self.exits_idle and idle_s >= IDLE_S and not waiting and not self.authority.active_count:
+                    return
+                continue
+            except OSError:
+                return  # the listener was closed: we are told to stop
+            idle_s = 0.0
+            self._slots.acquire()
+            threading.Thread(target=self._connection, args=(connection,), name="peer", daemon=True).start()
+
+    def stop(self) -> None:
+        self._stopping.set()
+
+    def _connection(self, connection: socket.socket) -> None:
+        try:
+            with connection:
+                connection.settimeout(FRAME_TIMEOUT_S)
+                write_frame(connection, self._answer(connection), REPLY_BYTES_MAX)
+        except (OSError, Rejected):
+            return  # the peer is gone, or the answer does not fit a frame: there is nobody left to tell
+        finally:
+            self._slots.release()
+
+    def _answer(self, connection: socket.socket) -> dict[str, JSON]:
+        try:
+            peer = self._peer(connection)
+            request = read_frame(connection, REQUEST_BYTES_MAX)
+            verb, body = request.get("verb"), request.get("body")
+            if not isinstance(verb, str) or not isinstance(body, dict):
+                raise Rejected("bad_request", "verb and body are expected")
+            return {"answer": verbs.ask(self.authority, verb, body, peer)}
+        except Rejected as refusal:
+            return {"error": {"code": refusal.code, "detail": refusal.detail[:500]}}
+        except Exception as problem:  # process boundary: whatever a peer provokes, the root half stays up and says that it failed
+            return {"error": {"code": "internal", "detail": type(problem).__name__}}
+
+    def _peer(self, connection: socket.socket) -> Peer:
+        raw = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+        _pid, uid, _gid = _CREDENTIALS.unpack(raw)
+        trusted = {0, os.geteuid()}
+        if uid not in trusted and uid not in self.uids:
+            raise Rejected("not_trusted", f"user {uid} may not speak to the root half")
+        return Peer(uid, uid in trusted)
+
+
+def listen(path: Path, group: int | None) -> socket.socket:
+    """Return the socket that systemd passed, or make one at a path: mode 0660, for the group of the networked half."""
+    if os.environ.get("LISTEN_FDS") == "1" and os.environ.get("LISTEN_PID") == str(os.getpid()):
+        return socket.socket(fileno=3)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    before = os.umask(0o117)
+    try:
+        listener.bind(str(path))
+    finally:
+        os.umask(before)
+    if group is not None:
+        os.chown(path, -1, group)
+    listener.listen(CONNECTIONS_MAX)
+    return listener
