@@ -10,6 +10,7 @@ Source: help desk page, sections 5.2 to 5.6.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from itertools import pairwise
 
 from mainstay.domains.desk.rules.policy import ClockName, Policy, Target, Threshold
 from mainstay.domains.desk.rules.targets import Gap, as_span, business_within, clip, covers, due_at, threshold_at, unite_gaps
@@ -279,7 +280,7 @@ def segments(state: ClockState) -> tuple[Segment, ...]:
     for start, end in (*opened, *state.done, *(as_span(gap, state.end) for _, gap in state.pauses)):
         edges |= {at for at in (start, end) if state.start < at < state.end}
     cuts = sorted(edges)
-    pieces = [_explain(state, opened, start, end) for start, end in zip(cuts, cuts[1:], strict=False)]
+    pieces = [_explain(state, opened, start, end) for start, end in pairwise(cuts)]
     return tuple(_join(pieces))
 
 

@@ -130,17 +130,23 @@ class RecoveryReason(StrEnum):
     NOBODY_TOUCHED_IT = "nobody_touched_it"
     SOMEBODY_IS_ON_IT = "somebody_is_on_it"
     OTHER_ALERT_FIRES = "other_alert_fires"
+    AUTOMATION_IS_ON_IT = "automation_is_on_it"
     ALREADY_DONE = "already_done"
 
 
-def recovery(status: Status, *, is_touched: bool, firing_alerts: int) -> Decision[None]:
-    """Decide whether a recovery resolves an incident by itself. firing_alerts: those of the incident that still fire."""
+def recovery(status: Status, *, is_touched: bool, firing_alerts: int, is_held: bool = False) -> Decision[None]:
+    """Decide whether a recovery resolves an incident by itself.
+
+    firing_alerts: those of the incident that still fire. is_held: a run is at work and has the last word.
+    """
     if status not in LIVE:
         return Decision.no(RecoveryReason.ALREADY_DONE)
     if firing_alerts > 0:
         return Decision.no(RecoveryReason.OTHER_ALERT_FIRES)
     if is_touched:
         return Decision.no(RecoveryReason.SOMEBODY_IS_ON_IT)
+    if is_held:
+        return Decision.no(RecoveryReason.AUTOMATION_IS_ON_IT)
     return Decision.yes(RecoveryReason.NOBODY_TOUCHED_IT)
 
 

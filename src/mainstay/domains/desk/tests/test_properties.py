@@ -11,15 +11,27 @@ from mainstay.domains.desk.rules.targets import Gap, unite_gaps
 from mainstay.domains.desk.rules.timeline import Event
 from mainstay.kernel.calendars import SECOND, deadline, elapsed, is_open, next_open, open_between, parse_calendar
 
-WEEKDAY_PAIRS = dict.fromkeys(["mon", "tue", "wed", "thu", "fri"], [["09:00", "12:00"], ["13:00", "17:00"]])
+OFFICE = ("mon", "tue", "wed", "thu", "fri")
+WEEK = (*OFFICE, "sat", "sun")
+
+
+def _hours(days, *windows):
+    return {day: [list(window) for window in windows] for day in days}
+
+
 CALENDARS = tuple(
     parse_calendar(data)
     for data in (
-        {"zone": "UTC", "windows": dict.fromkeys(["mon", "tue", "wed", "thu", "fri"], [["09:00", "17:00"]])},
-        {"zone": "America/New_York", "windows": WEEKDAY_PAIRS, "holidays": ["2024-07-04"], "yearly": ["12-25"]},
-        {"zone": "Europe/Berlin", "windows": dict.fromkeys(["mon", "tue", "wed", "thu", "fri", "sat", "sun"], [["22:00", "06:00"]])},
-        {"zone": "Australia/Lord_Howe", "windows": dict.fromkeys(["mon", "wed", "sun"], [["00:00", "24:00"]])},
-        {"zone": "America/Havana", "windows": dict.fromkeys(["sat", "sun"], [["20:00", "04:00"], ["00:30", "05:00"]])},
+        {"zone": "UTC", "windows": _hours(OFFICE, ("09:00", "17:00"))},
+        {
+            "zone": "America/New_York",
+            "windows": _hours(OFFICE, ("09:00", "12:00"), ("13:00", "17:00")),
+            "holidays": ["2024-07-04"],
+            "yearly": ["12-25"],
+        },
+        {"zone": "Europe/Berlin", "windows": _hours(WEEK, ("22:00", "06:00"))},
+        {"zone": "Australia/Lord_Howe", "windows": _hours(("mon", "wed", "sun"), ("00:00", "24:00"))},
+        {"zone": "America/Havana", "windows": _hours(("sat", "sun"), ("20:00", "04:00"), ("00:30", "05:00"))},
     )
 )
 YEAR_2024 = 1_704_067_200 * SECOND
