@@ -1,0 +1,75 @@
+"""Saved views: a name for a state of a list.
+
+Owns: reading and writing them. Does not own: what the query string means when it is opened (`@me` is whoever looks).
+"""
+
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import Q
+
+from mainstay.core.access.services import require
+from mainstay.core.ledger import services as ledger
+from mainstay.kernel.actors import Actor
+from mainstay.kernel.clock import Clock
+from mainstay.kernel.errors import Conflict, Invalid, NotFound
+from mainstay.ui.lists.spec import ListSpec
+from mainstay.ui.models import SavedView
+
+NAME_MAX = 80
+QUERY_MAX = 4_000
+VIEWS_MAX = 100
+
+
+def visible_to(actor: Actor, spec: ListSpec) -> list[SavedView]:
+    """Return the person's own views and those shared with everybody here, by name."""
+    mine_or_shared = Q(owner=actor.person_id) | Q(visibility=SavedView.Visibility.ALL)
+    return list(SavedView.objects.filter(mine_or_shared, tenant__in=actor.readable, list=spec.name).order_by("name", "id")[:VIEWS_MAX])
+
+
+def default_of(actor: Actor, spec: ListSpec) -> SavedView | None:
+    return SavedView.objects.filter(tenant=actor.tenant, list=spec.name, owner=actor.person_id, is_default=True).first()
+
+
+@transaction.atomic
+def save_view(*, actor: Actor, spec: ListSpec, name: str, query: str, visibility: str, is_default: bool, clock: Clock) -> SavedView:
+    """Keep a state of a list under a name.
+
+    Errors: Invalid for a missing or long name or query; Conflict("ui.view_name_taken") when the person has one of that name.
+    """
+    require(actor, "ui.saved_view.create")
+    name = name.strip()
+    if actor.person_id is None:
+        raise Invalid("ui.view_needs_person", "Only a person can keep a view.")
+    if not name or len(name) > NAME_MAX or len(query) > QUERY_MAX:
+        raise Invalid("ui.view_name_invalid", f"A view needs a name of at most {NAME_MAX} characters.", pointer="name")
+    if visibility not in SavedView.Visibility.values:
+        raise Invalid("ui.view_visibility_invalid", "Choose who sees the view.", pointer="visibility")
+    mine = SavedView.objects.filter(tenant=actor.tenant, list=spec.name, owner=actor.person_id)
+    if mine.filter(name=name).exists():
+        raise Conflict("ui.view_name_taken", f"You already have a view “{name}” here. Choose another name, or delete that one first.")
+    if is_default:
+        mine.filter(is_default=True).update(is_default=False)
+    view = SavedView.objects.create(
+        tenant=actor.tenant,
+        list=spec.name,
+        name=name,
+        owner=actor.person_id,
+        visibility=visibility,
+        is_default=is_default,
+        query=query.lstrip("?"),
+        created_at=clock.now(),
+    )
+    ledger.record(actor, "ui.saved_view.created", view.id, clock=clock, body={"list": spec.name, "name": name, "visibility": visibility})
+    return view
+
+
+@transaction.atomic
+def delete_view(*, actor: Actor, spec: ListSpec, view_id: UUID, clock: Clock) -> None:
+    """Delete one of the person's own views. Errors: NotFound, also for a view of somebody else."""
+    require(actor, "ui.saved_view.delete")
+    view = SavedView.objects.select_for_update().filter(tenant=actor.tenant, list=spec.name, owner=actor.person_id, id=view_id).first()
+    if view is None:
+        raise NotFound("ui.view_unknown", "There is no such view of yours.")
+    view.delete()
+    ledger.record(actor, "ui.saved_view.deleted", view_id, clock=clock, body={"list": spec.name, "name": view.name})
