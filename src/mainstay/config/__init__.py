@@ -1,0 +1,1 @@
+"""The only place where concrete parts are plugged together: settings, addresses, wiring."""

@@ -1,0 +1,46 @@
+"""Commands that wait for a device, and the results it sent."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from mainstay.core.ledger import queries as ledger
+from mainstay.domains.automation.models import Command, CommandResult
+from mainstay.kernel.json import Json
+
+COMMANDS_PER_POLL = 8
+
+
+@dataclass(frozen=True)
+class Deliveries:
+    """What a poll hands out. is_waiting: a command exists whose leaf is not yet under a signed checkpoint."""
+
+    commands: list[dict[str, Json]]
+    is_waiting: bool
+
+
+def deliveries(tenant: UUID, device_id: UUID, *, held_size: int, now: datetime, limit: int = COMMANDS_PER_POLL) -> Deliveries:
+    """Return the commands that a device should have now, each with the proof of its ledger leaf."""
+    queued = Command.objects.filter(tenant=tenant, device_id=device_id, state="issued", expires_at__gte=now - timedelta(minutes=5))
+    ready, is_waiting = [], False
+    for command in queued.order_by("issued_at", "id")[:limit]:
+        proven = ledger.tlog_proof(tenant, command.ledger_entry)
+        if proven is None:
+            is_waiting = True
+            continue
+        consistency = ledger.heartbeat_answer(tenant, held_size)
+        ready.append(
+            {
+                "envelope": command.envelope,
+                "proof": proven.text,
+                "leaf": {"salt": proven.salt_hex, "body": proven.body},
+                "consistency": consistency.consistency if consistency else [],
+            }
+        )
+    return Deliveries(ready, is_waiting)
+
+
+def results(tenants: Sequence[UUID], device_id: UUID, limit: int = 50) -> list[CommandResult]:
+    """Return the newest links of a device's chain."""
+    return list(CommandResult.objects.filter(tenant__in=tenants, device_id=device_id).order_by("-seq")[:limit])

@@ -1,0 +1,23 @@
+"""An incident that came from an alert is considered for self-healing; whoever declines says why to a person."""
+
+from uuid import UUID
+
+from mainstay.core.jobs.outbox import Event
+from mainstay.domains.automation import services as automation
+from mainstay.domains.automation.rules.healing import SENTENCES, HealReason
+from mainstay.domains.desk import services as desk
+from mainstay.kernel.actors import Actor
+from mainstay.kernel.clock import Clock
+
+
+def consider_healing(event: Event, actor: Actor, clock: Clock) -> None:
+    alert = event.payload.get("alert")
+    if alert is None:
+        return  # opened by a person: there is no signal that a runbook could answer
+    automation.consider_healing(actor=actor, incident_id=event.subject_id, alert_id=UUID(str(alert)), clock=clock)
+
+
+def hand_over_declined(event: Event, actor: Actor, clock: Clock) -> None:
+    reason = HealReason(str(event.payload["reason"]))
+    incident_id = UUID(str(event.payload["incident_id"]))
+    desk.hand_to_person(actor=actor, incident_id=incident_id, reason=reason, text=SENTENCES[reason], clock=clock)
