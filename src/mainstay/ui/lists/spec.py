@@ -3,8 +3,9 @@
 Owns: the words of the declaration. Does not own: reading, rendering or acting.
 """
 
+import dataclasses
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any  # rows of a list are model instances of any domain
 from uuid import UUID
@@ -45,8 +46,8 @@ class Column:
     label: str
     kind: Kind = Kind.TEXT
     field: str = ""
-    choices: Mapping[str, str] = field(default_factory=dict)
-    tones: Mapping[str, str] = field(default_factory=dict)
+    choices: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    tones: Mapping[str, str] = dataclasses.field(default_factory=dict)
     unit: str = ""
     shown: bool = True
     sortable: bool = True
@@ -90,7 +91,7 @@ class BulkField:
     name: str
     label: str
     required: bool = True
-    choices: Mapping[str, str] = field(default_factory=dict)
+    choices: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 @dataclass(frozen=True)
