@@ -9,14 +9,17 @@ import contextlib
 import os
 import shutil
 import signal
+import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import clickhouse_connect
 import django
 import psycopg
 import pytest
+from clickhouse_connect.driver.client import Client
 from django.core.management import call_command
 from django.db import connection, connections
 from django.test.testcases import TransactionTestCase
@@ -26,6 +29,7 @@ from pytest_django import DjangoDbBlocker
 from mainstay.engines import ground
 from mainstay.engines.accounts import Accounts, ensure_system_users
 from mainstay.engines.children import Child, wait_ready
+from mainstay.engines.clickhouse.process import TelemetryProcess
 from mainstay.engines.layout import DATABASE, Layout, Role
 from mainstay.engines.postgres.server import PostgresServer
 
@@ -138,3 +142,61 @@ def acting_as(role: Role) -> Iterator[None]:
         connection.close()
         connection.settings_dict.clear()
         connection.settings_dict.update(before)
+
+
+@dataclass
+class RunningTelemetry:
+    """A telemetry process that can be killed and started again."""
+
+    process: TelemetryProcess
+    layout: Layout
+    url: str
+    child: Child
+
+    def kill(self) -> None:
+        self.child.stop(number=signal.SIGKILL)
+
+    def start(self) -> None:
+        self.child = Child("telemetry", self.process.argv(), log=self.layout.log_file("telemetry"), environment=environment(self.layout))
+        wait_ready(self.child, self.process.is_ready, timeout_s=30)
+
+    def client(self, **options: object) -> Client:
+        return clickhouse_connect.get_client(dsn=self.url, **options)
+
+
+@pytest.fixture(scope="session")
+def telemetry_server() -> Iterator[RunningTelemetry]:
+    """The embedded ClickHouse of this run; its address is in MAINSTAY_TELEMETRY_URL's place, the layout."""
+    accounts = engine_accounts()
+    ground.prepare(LAYOUT, accounts)
+    process = TelemetryProcess(LAYOUT, accounts)
+    running = start_telemetry(process, LAYOUT)
+    try:
+        yield running
+    finally:
+        running.child.stop()
+
+
+def start_telemetry(process: TelemetryProcess, layout: Layout) -> RunningTelemetry:
+    """Start an embedded engine on the folder of a layout, and wait until it answers."""
+    url = process.prepare()
+    child = Child("telemetry", process.argv(), log=layout.log_file("telemetry"), environment=environment(layout))
+    wait_ready(child, process.is_ready, timeout_s=30)
+    return RunningTelemetry(process, layout, url, child)
+
+
+@contextlib.contextmanager
+def reachable_folder() -> Iterator[Path]:
+    """A temporary folder that the engines' users may pass through (pytest's own is closed to them)."""
+    folder = Path(tempfile.mkdtemp(prefix="mainstay-test-"))
+    folder.chmod(0o711)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def environment(layout: Layout) -> dict[str, str]:
+    """The environment of a process of ours on another data folder."""
+    path = os.pathsep.join(path for path in sys.path if path)
+    return {**os.environ, "MAINSTAY_DATA": str(layout.data), "MAINSTAY_TELEMETRY_MEMORY_MB": "400", "PYTHONPATH": path}

@@ -4,6 +4,7 @@ Owns: the choice (one user each when started as root, else the one who started u
 Does not own: what a user may read (engines.ground). Invariant: as root, nothing but the helper keeps root.
 """
 
+import json
 import os
 import pwd
 import shutil
@@ -76,7 +77,7 @@ def launch_argv(
         "death_signal": death_signal,
         "no_new_privileges": not may_gain,
     }
-    return [sys.executable, "-I", "-S", str(_LAUNCHER), launch.json.dumps(plan)]
+    return [sys.executable, "-I", "-S", str(_LAUNCHER), json.dumps(plan)]
 
 
 def _code_folders() -> list[Path]:
