@@ -18,6 +18,7 @@ import argparse
 import base64
 import binascii
 import hashlib
+import itertools
 import json
 import mmap
 import re
@@ -47,12 +48,21 @@ class Malformed(Exception):
 
 @dataclass(frozen=True)
 class Finding:
-    """Something that is wrong: where, why, how bad (TAMPERED, MALFORMED or BELOW_POLICY), and the leaf or link it concerns."""
+    """Something that is wrong: where, why, how bad (TAMPERED, MALFORMED or BELOW_POLICY), and the leaf or link it concerns.
+
+    `is_range`: the change lies somewhere from `index` on; other findings name the entry itself.
+    """
 
     entry: str
     reason: str
     severity: int = TAMPERED
     index: int | None = None
+    is_range: bool = False
+
+    @property
+    def rank(self) -> tuple[int, int]:
+        """A single leaf says more than a file or a chain, these more than a range."""
+        return (2 if self.is_range else int(not self.entry.startswith("leaf "))), self.index or 0
 
     def as_json(self) -> dict[str, object]:
         names = {TAMPERED: "tampering", MALFORMED: "malformed", BELOW_POLICY: "below policy"}
@@ -69,6 +79,9 @@ class Report:
     def add(self, entry: str, reason: str, severity: int = TAMPERED, index: int | None = None) -> None:
         self.findings.append(Finding(entry, reason, severity, index))
 
+    def span(self, entry: str, reason: str, begin: int, end: int) -> None:
+        self.findings.append(Finding(entry, f"{reason}: something in {begin}..{max(begin, end - 1)} was changed", TAMPERED, begin, True))
+
     def leaf(self, index: int, reason: str) -> None:
         self.add(f"leaf {index}", reason, TAMPERED, index)
 
@@ -78,9 +91,9 @@ class Report:
 
     @property
     def first_bad(self) -> Finding | None:
-        """The finding to name first: the worst kind, a single entry before a whole file, the lowest index."""
+        """The finding to name first: of the worst kind the most exact, of these the lowest index."""
         worst = [finding for finding in self.findings if finding.severity == self.exit_code]
-        return min(worst, key=lambda finding: (finding.index is None, finding.index or 0), default=None)
+        return min(worst, key=lambda finding: finding.rank, default=None)
 
 
 # --- Ed25519 (RFC 8032), strict -------------------------------------------------------------------------------------------------
@@ -463,7 +476,8 @@ class Bodies:
     enrolled: dict[int, str] = field(default_factory=dict)
 
     def count(self, state: str, by: int = 1) -> None:
-        self.counts[state] = self.counts.get(state, 0) + by
+        if by:
+            self.counts[state] = self.counts.get(state, 0) + by
 
     def authorise(self, seq: int, match: "re.Match[bytes]") -> None:
         state = _GONE[match["act"]]
@@ -484,7 +498,7 @@ class Bodies:
             authority = self.authority(seq)
             self.count(authority[1] if authority else "MISSING")
             if authority is None:
-                report.leaf(seq, "its body is MISSING: no authorising leaf")
+                report.add(f"body {seq}", "MISSING: no authorising leaf", TAMPERED, seq)
         report.facts["bodies"] = dict(sorted(self.counts.items()))
 
 
@@ -642,6 +656,37 @@ def _object(data: bytes) -> dict[str, object] | None:
 _LOCAL = struct.Struct("<4s5H3I2H")
 _CENTRAL = struct.Struct("<4s6H3I5H2I")
 _END = struct.Struct("<4s4H2IH")
+PACK_NAME = re.compile(
+    r"(pack|edges)\.json|(policy|checkpoint|before)\.txt|(leaves|hashes|checkpoints)/[0-9]{12}|bodies/[0-9]{12}\.jsonl"
+    r"|proofs/[0-9]{12}\.tlog-proof|devices/[0-9A-Z]{26}\.jsonl"
+)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where an entry of a container stands: `offset` is that of its local header."""
+
+    name: str
+    crc: int
+    size: int
+    offset: int
+
+    @property
+    def start(self) -> int:
+        return self.offset + _LOCAL.size + len(self.name)
+
+    @property
+    def end(self) -> int:
+        return self.start + self.size
+
+    def local_header(self) -> bytes:
+        return _LOCAL.pack(b"PK\3\4", *self._fields()) + self.name.encode("latin-1")
+
+    def directory_record(self) -> bytes:
+        return _CENTRAL.pack(b"PK\1\2", 3 << 8 | 20, *self._fields(), 0, 0, 0, 0o644 << 16, self.offset) + self.name.encode("latin-1")
+
+    def _fields(self) -> tuple[int, ...]:
+        return 20, 0, 0, 0, 0x21, self.crc, self.size, self.size, len(self.name), 0
 
 
 class Archive:
@@ -649,9 +694,12 @@ class Archive:
 
     def __init__(self, data: "mmap.mmap | bytes", report: Report) -> None:
         self._data, self._report = data, report
-        self._places: dict[str, tuple[int, int, int]] = {}
+        places = _from_directory(data) or _from_headers(data)
+        if not places:
+            raise Malformed("the pack", "not a pack, or cut off")
+        self._places = {place.name: place for place in places}
         self._checked: set[str] = set()
-        self._check_directory(self._scan())
+        self._check_container(places)
 
     def under(self, prefix: str) -> list[str]:
         return [name for name in self._places if name.startswith(prefix)]
@@ -660,9 +708,9 @@ class Archive:
         """Return an entry's bytes; bytes that differ from their checksum are reported, and judged all the same."""
         if name not in self._places:
             raise Malformed(name, "missing in the pack")
-        offset, size, crc = self._places[name]
-        data = bytes(self._data[offset : offset + size])
-        if name not in self._checked and zlib.crc32(data) != crc:
+        place = self._places[name]
+        data = bytes(self._data[place.start : place.end])
+        if name not in self._checked and zlib.crc32(data) != place.crc:
             self._report.add(name, "its bytes differ from their checksum")
         self._checked.add(name)
         return data
@@ -675,43 +723,62 @@ class Archive:
         for name in self._places:
             if name not in self._checked:
                 self.read(name)
+                self._report.add(name, "nothing in the pack refers to this entry", MALFORMED)
 
-    def _scan(self) -> tuple[int, bytes]:
-        """Walk over the local headers; return where the directory begins and what it must be."""
-        offset, expected, last = 0, [], "the beginning"
-        while self._data[offset : offset + 4] == b"PK\3\4":
-            header = self._data[offset : offset + _LOCAL.size]
-            if len(header) < _LOCAL.size:
-                raise Malformed(last, "the pack ends after this entry")
-            *fixed, crc, size, size_again, name_length, extra = _LOCAL.unpack(header)
-            name = bytes(self._data[offset + _LOCAL.size : offset + _LOCAL.size + name_length]).decode("ascii", "replace")
-            if fixed != [b"PK\3\4", 20, 0, 0, 0, 0x21] or size != size_again or extra:
-                raise Malformed(name, "its header is damaged")
-            if name in self._places or (self._places and name < last):
-                self._report.add(name, "out of order or twice in the pack", MALFORMED)
-            start = offset + _LOCAL.size + name_length
-            self._places[name] = (start, size, crc)
-            fields = (20, 0, 0, 0, 0x21, crc, size, size, name_length, 0, 0, 0, 0, 0o644 << 16, offset)
-            expected.append(_CENTRAL.pack(b"PK\1\2", 3 << 8 | 20, *fields) + name.encode("ascii", "replace"))
-            offset, last = start + size, name
-        directory = b"".join(expected)
-        end = _END.pack(b"PK\5\6", 0, 0, len(expected), len(expected), len(directory), offset, 0)
-        if not expected or offset > len(self._data):
-            raise Malformed(last, "not a pack, or cut off within this entry")
-        return offset, directory + end
+    def _check_container(self, places: Sequence[Place]) -> None:
+        """Compare headers, order and directory with the only ones that these entries allow."""
+        offset, directory = 0, places[-1].end
+        for place, following in zip(places, [*places[1:], None], strict=True):
+            header, record = place.local_header(), place.directory_record()
+            is_good = self._holds(offset, header) and self._holds(directory, record) and place.offset == offset
+            if not is_good or (following is not None and following.name <= place.name):
+                for name in {place.name, self._name_at(offset) or place.name}:
+                    self._report.add(name, "its header is damaged, out of order or does not fit the directory", MALFORMED)
+            offset, directory = place.end, directory + len(record)
+        size = directory - places[-1].end
+        end = _END.pack(b"PK\5\6", 0, 0, len(places), len(places), size, places[-1].end, 0)
+        if not self._holds(directory, end) or directory + len(end) != len(self._data):
+            self._report.add("end of the pack", "it is damaged, or something follows it", MALFORMED)
 
-    def _check_directory(self, place: tuple[int, bytes]) -> None:
-        offset, expected = place
-        if bytes(self._data[offset:]) == expected:
-            return
-        actual, position = bytes(self._data[offset:]), 0
-        for name in self._places:
-            length = _CENTRAL.size + len(name)
-            if actual[position : position + length] != expected[position : position + length]:
-                self._report.add(name, "its header does not fit the directory of the pack", MALFORMED)
-                return
-            position += length
-        self._report.add("end of the pack", "the directory is damaged or something follows it", MALFORMED)
+    def _name_at(self, offset: int) -> str:
+        header = self._data[offset : offset + _LOCAL.size]
+        length = _LOCAL.unpack(header)[9] if len(header) == _LOCAL.size else 0
+        name = bytes(self._data[offset + _LOCAL.size : offset + _LOCAL.size + length]).decode("latin-1")
+        return name if PACK_NAME.fullmatch(name) else ""
+
+    def _holds(self, offset: int, expected: bytes) -> bool:
+        return bytes(self._data[offset : offset + len(expected)]) == expected
+
+
+def _from_directory(data: "mmap.mmap | bytes") -> list[Place] | None:
+    """Read the places from the directory at the end; None when it cannot be read as one."""
+    if len(data) < _END.size or data[-_END.size : -_END.size + 4] != b"PK\5\6":
+        return None
+    count, position = _END.unpack(data[-_END.size :])[4], _END.unpack(data[-_END.size :])[6]
+    places: list[Place] = []
+    for _ in range(count):
+        record = data[position : position + _CENTRAL.size]
+        if len(record) < _CENTRAL.size or record[:4] != b"PK\1\2":
+            return None
+        fields = _CENTRAL.unpack(record)
+        name_end = position + _CENTRAL.size + fields[10]
+        name = bytes(data[position + _CENTRAL.size : name_end]).decode("latin-1")
+        places.append(Place(name, fields[7], fields[8], fields[16]))
+        position = name_end
+    follows = all(place.end == following.offset for place, following in itertools.pairwise(places))
+    return places if follows and position == len(data) - _END.size else None
+
+
+def _from_headers(data: "mmap.mmap | bytes") -> list[Place]:
+    """Read the places by walking from header to header, when the directory cannot be trusted."""
+    places: list[Place] = []
+    offset = 0
+    while data[offset : offset + 4] == b"PK\3\4" and offset + _LOCAL.size <= len(data):
+        fields = _LOCAL.unpack(data[offset : offset + _LOCAL.size])
+        name = bytes(data[offset + _LOCAL.size : offset + _LOCAL.size + fields[9]]).decode("latin-1")
+        places.append(Place(name, fields[6], fields[7], offset))
+        offset = places[-1].end
+    return places
 
 
 @dataclass(frozen=True)
@@ -752,6 +819,7 @@ def verify_pack(data: "mmap.mmap | bytes", given: Policy | None, report: Report)
     else:
         _verify_items(archive, checkpoint, policy, reader)
     reader.bodies.settle(report)
+    archive.read("policy.txt")
     for name in archive.under("devices/"):
         verify_chain(archive.read(name), name, reader.bodies, report)
     archive.read_rest()
@@ -832,9 +900,7 @@ def _marks(archive: Archive, head: PackHead, policy: Policy, report: Report) -> 
 def _judge_mark(frontier: Frontier, size: int, root: bytes, name: str, good_until: int, report: Report) -> int:
     if frontier.size == size and frontier.root() == root:
         return size
-    report.add(
-        name, f"its root is not that of the first {size} leaves: something in {good_until}..{size - 1} was changed", index=good_until
-    )
+    report.span(name, f"its root is not that of the first {size} leaves", good_until, size)
     return good_until
 
 
@@ -851,8 +917,7 @@ def _judge_end(
     else:
         is_good = verify_consistency(reached, checkpoint.size, root, checkpoint.root, onward)
     if not is_good:
-        where = f"something in {good_until}..{max(good_until, reached - 1)} or the way to the checkpoint was changed"
-        report.add("checkpoint.txt", f"the leaves do not lead to its root: {where}", index=good_until)
+        report.span("checkpoint.txt", "the leaves do not lead to its root", good_until, reached)
 
 
 def _verify_items(archive: Archive, checkpoint: Checkpoint, policy: Policy, reader: LeafReader) -> None:
