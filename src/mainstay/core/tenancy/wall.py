@@ -21,6 +21,7 @@ WITHOUT_WALL: Mapping[str, str] = {
     "access_policy_set": "policy texts are those of the installation",
     "account_emailaddress": "accounts (allauth)",
     "account_emailconfirmation": "accounts (allauth)",
+    "automation_signerkey": "public halves of the installation's own keys",
     "mfa_authenticator": "factors of accounts (allauth)",
     "usersessions_usersession": "sign-in sessions (allauth)",
     "django_session": "sign-in sessions",
