@@ -10,6 +10,7 @@ from mainstay.domains.desk.queries.incidents import (
     incident_of_alert,
     lock_incident,
     open_incidents,
+    tenants_with_due_clocks,
 )
 from mainstay.domains.desk.queries.lists import INCIDENTS
 from mainstay.domains.desk.queries.pages import IncidentPage, TimelineEntry, incident_page, sla_explanation
@@ -28,4 +29,5 @@ __all__ = [
     "lock_incident",
     "open_incidents",
     "sla_explanation",
+    "tenants_with_due_clocks",
 ]

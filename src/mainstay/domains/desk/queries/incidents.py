@@ -5,7 +5,7 @@ from uuid import UUID
 
 from django.db.models import Q, QuerySet
 
-from mainstay.domains.desk.models import IncidentAlert, Ticket, TicketEvent
+from mainstay.domains.desk.models import IncidentAlert, SlaClock, Ticket, TicketEvent
 from mainstay.domains.desk.rules.tickets import LIVE
 from mainstay.kernel.errors import NotFound
 
@@ -60,6 +60,11 @@ def tickets_due(tenant: UUID, now: datetime, limit: int) -> list[Ticket]:
     due = Ticket.objects.filter(tenant=tenant, clocks__next_fire_at__lte=now).values("id")
     rows = Ticket.objects.select_for_update(skip_locked=True, of=("self",)).filter(tenant=tenant, id__in=due)
     return list(rows.order_by("next_due_at", "id")[:limit])
+
+
+def tenants_with_due_clocks(now: datetime) -> list[UUID]:
+    """Return the tenants, of those that the transaction may read, in which a clock's next instant has come."""
+    return list(SlaClock.objects.filter(next_fire_at__lte=now).values_list("tenant", flat=True).distinct())
 
 
 def _found(ticket: Ticket | None) -> Ticket:
