@@ -1,0 +1,31 @@
+"""Reads of alerting."""
+
+from mainstay.domains.alerting.queries.alerts import (
+    AlertBrief,
+    Why,
+    active_alerts,
+    alert,
+    alert_brief,
+    fold_members,
+    is_well,
+    open_alerts,
+    why,
+)
+from mainstay.domains.alerting.queries.lists import ALERTS
+from mainstay.domains.alerting.queries.pack import rules_of
+from mainstay.domains.alerting.queries.views import device_views
+
+__all__ = [
+    "ALERTS",
+    "AlertBrief",
+    "Why",
+    "active_alerts",
+    "alert",
+    "alert_brief",
+    "device_views",
+    "fold_members",
+    "is_well",
+    "open_alerts",
+    "rules_of",
+    "why",
+]

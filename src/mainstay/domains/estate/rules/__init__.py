@@ -1,0 +1,1 @@
+"""Pure decisions of the estate: identity, freshness, changes of facts."""

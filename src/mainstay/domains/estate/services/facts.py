@@ -1,0 +1,108 @@
+"""Facts arrive: changed groups only, each with its hash.
+
+Source: endpoint page, rules I1 and I2. Invariant: a group whose hash does not fit its value is not stored.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+from django.db import transaction
+
+from mainstay.core.access.services import require
+from mainstay.core.jobs import outbox
+from mainstay.core.ledger import services as ledger
+from mainstay.domains.estate.models import Device, Fact, FactChange
+from mainstay.domains.estate.queries import devices as queries
+from mainstay.domains.estate.rules import freshness
+from mainstay.domains.estate.rules.patch import patch
+from mainstay.domains.estate.services.packages import replace_packages
+from mainstay.kernel.actors import Actor
+from mainstay.kernel.clock import Clock
+from mainstay.kernel.errors import Invalid
+from mainstay_trust.canonical import JSON
+
+GROUPS_MAX = 60
+
+
+@dataclass(frozen=True)
+class GroupReport:
+    """One group as the device reports it: a value, or the reason why there is none."""
+
+    name: str
+    sha256: str
+    collected_at: int
+    value: Mapping[str, JSON] | None
+    unknown: str = ""
+
+
+@transaction.atomic
+def store_facts(*, actor: Actor, device_id: UUID, reports: Sequence[GroupReport], clock: Clock) -> tuple[str, ...]:
+    """Keep the groups that differ from what is known and return their names. Errors: Invalid when a hash does not fit."""
+    require(actor, "estate.device.report")
+    _check(reports)
+    device = queries.lock_device(actor.tenant, device_id)
+    known = queries.facts(actor.tenant, device_id)
+    changed = [report for report in reports if _differs(known.get(report.name), report)]
+    for report in changed:
+        _store(device, known.get(report.name), report, clock)
+    names = tuple(sorted(report.name for report in changed))
+    if names:
+        body = {"groups": {report.name: report.sha256 for report in changed}}
+        ledger.record(actor, "estate.facts.changed", device.id, clock=clock, body=body)
+        outbox.publish(actor, "facts.changed", device.id, {"device": device.id.hex, "groups": list(names)}, clock=clock)
+    return names
+
+
+def _check(reports: Sequence[GroupReport]) -> None:
+    if len(reports) > GROUPS_MAX:
+        raise Invalid("estate.facts_too_many", f"At most {GROUPS_MAX} fact groups are taken.", pointer="/groups")
+    for report in reports:
+        if len(report.name) > 40 or report.sha256 != freshness.group_hash(report.value, report.unknown):
+            raise Invalid("estate.fact_hash", "The hash of a fact group is not that of its value.", pointer=f"/groups/{report.name[:40]}")
+
+
+def _differs(known: Fact | None, report: GroupReport) -> bool:
+    return known is None or known.sha256 != report.sha256
+
+
+def _store(device: Device, known: Fact | None, report: GroupReport, clock: Clock) -> None:
+    now = clock.now()
+    body = dict(report.value) if report.value is not None else None
+    # A device whose clock runs ahead must not make its facts fresher than they are.
+    collected_at = min(datetime.fromtimestamp(report.collected_at, UTC), now + timedelta(minutes=10))
+    if report.name == "packages" and body is not None:
+        replace_packages(device, body, now)
+    elif known is not None:
+        FactChange.objects.create(tenant=device.tenant, device=device, group=report.name, patch=patch(known.body, body), at=now)
+    values = {"sha256": report.sha256, "collected_at": collected_at, "received_at": now, "unknown": report.unknown[:40]}
+    # Packages are rows of their own; a second copy in the fact would only be the larger one.
+    values["body"] = _package_summary(body) if report.name == "packages" else body
+    Fact.objects.update_or_create(tenant=device.tenant, device=device, group=report.name, defaults=values)
+    _adopt(device, report.name, body or {})
+
+
+def _package_summary(body: Mapping[str, JSON] | None) -> dict[str, JSON] | None:
+    if body is None:
+        return None
+    packages = body.get("packages")
+    return {"manager": body.get("manager"), "count": len(packages) if isinstance(packages, list) else 0}
+
+
+def _adopt(device: Device, group: str, body: Mapping[str, JSON]) -> None:
+    """Copy the few fields by which devices are listed and recognised."""
+    if group == "os":
+        device.os_id, device.os_version = _text(body, "id", 40), _text(body, "version_id", 40)
+        device.os_name, device.name = _text(body, "name", 120), _text(body, "hostname", 253) or device.name
+    elif group == "hw":
+        device.serial = _text(body, "serial", 120) or device.serial
+        device.board_uuid = _text(body, "board_uuid", 60) or device.board_uuid
+    else:
+        return
+    device.save(update_fields=["os_id", "os_version", "os_name", "name", "serial", "board_uuid"])
+
+
+def _text(body: Mapping[str, JSON], field: str, length_max: int) -> str:
+    value = body.get(field)
+    return value[:length_max] if isinstance(value, str) else ""

@@ -1,0 +1,56 @@
+"""Every statement that reads the telemetry engine.
+
+Invariant: constant text; each table is limited to `{tenants}` in its own WHERE; no SETTINGS clause, because a nested one
+would defeat the filter that the connection sets. A test parses all of them.
+"""
+
+from mainstay.domains.telemetry.models.engine import Statement
+
+# Two samples of one series and instant are one: the larger value wins (control page, section 3.1 rule 9).
+BUCKETS = Statement("""
+SELECT series, bucket, min(value) AS low, max(value) AS high, argMax(value, ts) AS last
+FROM (
+    SELECT series, ts, max(samples.value) AS value, intDiv(toUnixTimestamp64Milli(ts), {step_ms:Int64}) AS bucket
+    FROM mainstay.samples AS samples
+    WHERE tenant IN {tenants:Array(UInt32)} AND series IN {series:Array(UInt64)}
+        AND ts >= fromUnixTimestamp64Milli({from_ms:Int64}) AND ts < fromUnixTimestamp64Milli({to_ms:Int64})
+    GROUP BY series, ts
+)
+GROUP BY series, bucket
+ORDER BY series, bucket
+""")
+
+LATEST = Statement("""
+SELECT series, toUnixTimestamp64Milli(max(ts)) AS at_ms, argMax(value, (ts, value)) AS last
+FROM mainstay.samples
+WHERE tenant IN {tenants:Array(UInt32)} AND series IN {series:Array(UInt64)} AND ts >= fromUnixTimestamp64Milli({from_ms:Int64})
+GROUP BY series
+ORDER BY series
+""")
+
+TRENDS = Statement("""
+SELECT series, count() AS n, toUnixTimestamp64Milli(min(ts)) AS first_ms, argMax(value, ts) AS last,
+    tupleElement(simpleLinearRegression(toUnixTimestamp64Milli(ts) / 1000 - {from_ms:Int64} / 1000, value), 1) AS slope
+FROM mainstay.samples
+WHERE tenant IN {tenants:Array(UInt32)} AND series IN {series:Array(UInt64)} AND ts >= fromUnixTimestamp64Milli({from_ms:Int64})
+GROUP BY series
+ORDER BY series
+""")
+
+LOGS = Statement("""
+SELECT toUnixTimestamp64Nano(ts) AS at_ns, toString(source) AS device, origin, severity, app, pid, body
+FROM mainstay.logs
+WHERE tenant IN {tenants:Array(UInt32)}
+    AND ts >= fromUnixTimestamp64Milli({from_ms:Int64}) AND ts < fromUnixTimestamp64Milli({to_ms:Int64})
+    AND (empty({sources:Array(String)}) OR toString(source) IN {sources:Array(String)})
+    AND severity <= {severity:UInt8}
+    AND ({text:String} = '' OR positionCaseInsensitiveUTF8(body, {text:String}) > 0)
+ORDER BY ts DESC
+LIMIT {limit:UInt32}
+""")
+
+COUNT_SAMPLES = Statement("""
+SELECT count() AS n FROM mainstay.samples WHERE tenant IN {tenants:Array(UInt32)}
+""")
+
+ALL = {"buckets": BUCKETS, "latest": LATEST, "trends": TRENDS, "logs": LOGS, "count_samples": COUNT_SAMPLES}

@@ -1,0 +1,1 @@
+"""Pure decisions of telemetry: identity of series, charts, limits, times."""

@@ -1,0 +1,35 @@
+"""Every write of telemetry."""
+
+from mainstay.domains.telemetry.services.intake import (
+    Stored,
+    encode_logs,
+    encode_samples,
+    record_gaps,
+    store_batch,
+    store_logs,
+)
+from mainstay.domains.telemetry.services.marks import Mark, advance_mark, judge_mark
+from mainstay.domains.telemetry.services.process import Recorder, recorder, start_recorder, stop_recorder
+from mainstay.domains.telemetry.services.registration import Batch, known_numbers, parse_batch, register_series
+from mainstay.domains.telemetry.services.schema import apply_schema
+
+__all__ = [
+    "Batch",
+    "Mark",
+    "Recorder",
+    "Stored",
+    "advance_mark",
+    "apply_schema",
+    "encode_logs",
+    "encode_samples",
+    "judge_mark",
+    "known_numbers",
+    "parse_batch",
+    "record_gaps",
+    "recorder",
+    "register_series",
+    "start_recorder",
+    "stop_recorder",
+    "store_batch",
+    "store_logs",
+]
