@@ -18,6 +18,7 @@ from mainstay.config import keys
 from mainstay.core.access.bootstrap import bootstrap
 from mainstay.core.tenancy.wall import assert_isolated
 from mainstay.domains.automation import services as automation
+from mainstay.domains.telemetry import queries as telemetry_queries
 from mainstay.domains.telemetry import services as telemetry
 from mainstay.kernel.clock import SystemClock
 
@@ -29,7 +30,7 @@ def main() -> int:
     bootstrap(clock, secrets_dir=layout.secrets, host_name=socket.gethostname())
     reply_key = SigningKey(keys.read_or_create(layout.keys / "reply" / "current"))
     automation.register_signer(purpose="reply", public_key=bytes(reply_key.verify_key), clock=clock)
-    telemetry.apply_schema()
+    telemetry.apply_schema(telemetry_queries.engine(), clock)
     return 0
 
 
