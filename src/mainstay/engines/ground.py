@@ -5,6 +5,7 @@ Invariant: a key folder is open to exactly the process that the layout names; no
 """
 
 import os
+import secrets
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,7 +16,8 @@ from mainstay.engines.layout import Layout
 from mainstay.kernel.errors import Unavailable
 
 # Who may open which key folder: the reason why stealing one process does not yield another one's key.
-KEY_OWNERS = {"web": "web", "reply": "web", "server": "worker", "ledger": "worker"}
+KEY_OWNERS = {"web": "web", "reply": "web", "server": "worker", "ledger": "worker", "telemetry": "telemetry"}
+_KEY_BYTES = 32
 
 
 @dataclass(frozen=True)
@@ -44,11 +46,11 @@ def folders(layout: Layout) -> Iterator[Folder]:
     yield Folder(layout.keys, mode=0o711)
     for key, owner in KEY_OWNERS.items():
         yield Folder(layout.keys / key, owner)
+    yield Folder(layout.keys / "kek", "web", 0o750, group="worker")
     yield Folder(layout.tls, "web")
     yield Folder(layout.agent, "agent")
     yield Folder(layout.helper)
-    yield Folder(layout.secrets, mode=0o711)
-    yield Folder(layout.telemetry_secret.parent, "telemetry")
+    yield Folder(layout.secrets, "web")
     yield Folder(layout.blobs, "web")
 
 
@@ -66,6 +68,24 @@ def prepare(layout: Layout, accounts: Accounts) -> None:
                 f"{folder.path} cannot be made or owned ({problem.strerror}); name another data folder in MAINSTAY_DATA",
                 retryable=False,
             ) from problem
+    _draw_shared_key(layout, accounts)
+
+
+def _draw_shared_key(layout: Layout, accounts: Accounts) -> None:
+    """Draw the key that encrypts stored fields: two processes read it, so neither of them can be its only owner."""
+    path = layout.keys / "kek" / "current"
+    if path.exists():
+        return
+    fresh = path.with_name(".current")
+    fresh.unlink(missing_ok=True)
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o440)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(secrets.token_bytes(_KEY_BYTES))
+        file.flush()
+        os.fsync(descriptor)
+        if accounts.is_separate:
+            os.fchown(descriptor, accounts.uid_of("web"), accounts.gid_of("worker"))
+    fresh.rename(path)
 
 
 def _make(folder: Folder, accounts: Accounts) -> None:

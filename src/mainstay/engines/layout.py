@@ -18,6 +18,7 @@ from mainstay.kernel.errors import Invalid, Unavailable
 Role = Literal["app", "owner", "ledger", "backup", "admin"]
 
 DATABASE = "mainstay"
+SUPERVISED = "MAINSTAY_SUPERVISED"
 # The role `admin` is the cluster's superuser: the adapter alone uses it, to make the other roles.
 ROLES: Mapping[Role, str] = {
     "app": "mainstay_app",
@@ -79,7 +80,9 @@ class Layout:
         """Read `MAINSTAY_DATA`, `mainstay.toml` in it, and the other variables. Errors: Invalid, naming file and line."""
         environ = os.environ if environ is None else environ
         data = Path(environ.get("MAINSTAY_DATA") or default_data(environ)).expanduser().absolute()
-        return cls(data, read_settings(data / "mainstay.toml", environ))
+        # A supervised process is given every choice by its environment: the file may hold passwords that are not for it.
+        file = None if environ.get(SUPERVISED) else data / "mainstay.toml"
+        return cls(data, read_settings(file, environ))
 
     # --- folders and files ---------------------------------------------------------------------------------------------
 
@@ -145,7 +148,7 @@ class Layout:
 
     @property
     def telemetry_secret(self) -> Path:
-        return self.secrets / "telemetry" / "secret"
+        return self.keys / "telemetry" / "secret"
 
     @property
     def helper_socket(self) -> Path:

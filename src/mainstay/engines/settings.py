@@ -40,13 +40,13 @@ _BY_KEY = {setting.key: setting for setting in SETTINGS}
 _SECTIONS = {setting.key.split(".")[0] for setting in SETTINGS}
 
 
-def read_settings(file: Path, environ: Mapping[str, str]) -> dict[str, Value]:
+def read_settings(file: Path | None, environ: Mapping[str, str]) -> dict[str, Value]:
     """Return every setting by key: the environment's value, else the file's, else the default.
 
     Errors: Invalid("engines.settings_invalid") naming file and line or the variable, what is wrong, and what to write instead.
     """
     values: dict[str, Value] = {setting.key: setting.default for setting in SETTINGS}
-    values |= _from_file(file)
+    values |= _from_file(file) if file else {}
     values |= {s.key: _from_text(s, environ[s.variable]) for s in SETTINGS if environ.get(s.variable)}
     return values
 

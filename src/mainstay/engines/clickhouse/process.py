@@ -11,6 +11,7 @@ import signal
 import socket
 import sys
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from mainstay.engines.accounts import Accounts, launch_argv
 from mainstay.engines.layout import Layout, telemetry_url
@@ -48,10 +49,8 @@ class TelemetryProcess:
     def is_ready(self) -> bool:
         """Tell whether the engine answers."""
         try:
-            connection = http.client.HTTPConnection(LOOPBACK, int(self.layout.telemetry_port_file.read_text()), timeout=2)
-            connection.request("GET", "/ping")
-            return connection.getresponse().status == http.client.OK
-        except (OSError, http.client.HTTPException, ValueError):
+            return answers_ping(f"http://{LOOPBACK}:{int(self.layout.telemetry_port_file.read_text())}")
+        except (OSError, ValueError):
             return False
 
     def _port(self) -> int:
@@ -69,3 +68,15 @@ class TelemetryProcess:
                     continue
                 return int(probe.getsockname()[1])
         raise OSError("no free port on the loopback address")
+
+
+def answers_ping(url: str) -> bool:
+    """Tell whether a ClickHouse, embedded or not, answers at a URL."""
+    parts = urlsplit(url)
+    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+    try:
+        connection = kind(parts.hostname or LOOPBACK, parts.port, timeout=2)
+        connection.request("GET", "/ping")
+        return connection.getresponse().status == http.client.OK
+    except (OSError, http.client.HTTPException):
+        return False
