@@ -1,0 +1,36 @@
+# The only entry points; continuous integration calls the same ones. Each does its own set-up and skips what is current.
+#   MAINSTAY_DATA  data folder (default: var/ in this clone)      MAINSTAY_PORT  port of the web process (default: 8080)
+
+SHELL := /bin/sh
+PYTHON ?= $(shell for each in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$each -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$each && break; done)
+BIN := .venv/bin
+export MAINSTAY_DATA ?= $(CURDIR)/var
+
+.PHONY: up test check bench setup setup-dev python
+
+up: setup
+	@exec $(BIN)/mainstay up
+
+test: setup-dev
+	@env -u MAINSTAY_DATA $(BIN)/python -m pytest $(TEST)
+
+check: setup-dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	env -u MAINSTAY_DATA $(BIN)/python tools/migrations.py
+	env -u MAINSTAY_DATA $(BIN)/python -m pytest tests/architecture
+
+bench: setup-dev
+	@env -u MAINSTAY_DATA $(BIN)/python -m bench $(BENCH)
+
+setup: python
+	@$(PYTHON) tools/setup.py
+
+setup-dev: python
+	@$(PYTHON) tools/setup.py --dev
+
+python:
+	@test -n "$(PYTHON)" || { echo "Mainstay needs Python 3.11 or newer (with pip and venv); none was found." >&2; exit 1; }
