@@ -93,14 +93,17 @@ def parse(data: bytes, *, bytes_max: int = ENVELOPE_BYTES_MAX) -> Envelope:
         raise Rejected("bad_envelope", error.detail) from error
 
 
-def from_json(value: object) -> Envelope:
-    """Read an envelope that is already a JSON value; members that DSSE does not know are ignored, as it demands."""
+def from_json(value: object, *, is_draft: bool = False) -> Envelope:
+    """Read an envelope that is already a JSON value; members that DSSE does not know are ignored, as it demands.
+
+    `is_draft`: nobody needs to have signed yet.
+    """
     if not isinstance(value, Mapping):
         raise Rejected("bad_envelope", "an object is expected")
     payload_type, signatures = value.get("payloadType"), value.get("signatures")
     if not isinstance(payload_type, str) or not isinstance(signatures, Sequence) or isinstance(signatures, str):
         raise Rejected("bad_envelope", "payloadType or signatures are missing")
-    if not 1 <= len(signatures) <= SIGNATURES_MAX:
+    if not (0 if is_draft else 1) <= len(signatures) <= SIGNATURES_MAX:
         raise Rejected("bad_envelope", f"1 to {SIGNATURES_MAX} signatures are expected")
     return Envelope(payload_type, strict_base64(value.get("payload")), tuple(_signature(item) for item in signatures))
 
