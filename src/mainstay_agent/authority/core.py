@@ -265,7 +265,13 @@ class Authority:
     # Records
 
     def _append(
-        self, command: Command | None, payload_sha256: str | None, decision: str, reason: str | None, outcome: Outcome | None = None
+        self,
+        command: Command | None,
+        payload_sha256: str | None,
+        decision: str,
+        reason: str | None,
+        outcome: Outcome | None = None,
+        rule: str | None = None,
     ) -> int:
         state = self.state()
         action = CATALOGUE_BUILT.get(command.action) if command else None
@@ -283,12 +289,24 @@ class Authority:
             id=command.id if command else None,
             cmd=payload_sha256,
             reason=reason,
+            rule=rule,
             exit=outcome.exit if outcome else None,
             budget_left=left,
             ckpt_size=state.checkpoint.size if state.checkpoint else 0,
             ckpt_root=state.checkpoint.root.hex() if state.checkpoint else None,
         )
         return self.chain.append(draft, Output(outcome.output, outcome.is_truncated) if outcome else None)
+
+    def record_local(self, rule: str, reason: str) -> int:
+        """Record something that this machine decided by itself."""
+        with self._lock:
+            return self._append(None, None, "local", reason, rule=rule)
+
+    def forget(self) -> None:
+        """Destroy the key first: without it nobody can speak as this device again."""
+        (self.settings.folder / "evidence.key").unlink(missing_ok=True)
+        self.store.wipe()
+        self.documents = Documents(self.store)
 
     def status(self) -> dict[str, JSON]:
         """Say what this authority holds, for heartbeats and for `mainstay-agent status`."""

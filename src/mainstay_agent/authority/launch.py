@@ -12,11 +12,11 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
-from mainstay_agent.authority.redaction import redact
+from mainstay_agent.host.redaction import redact
 from mainstay_agent.host.subprocesses import PATH, kill_group
 
 OUTPUT_BYTES_HALF = 128 * 1024
@@ -26,18 +26,23 @@ _PACKAGES = str(Path(__file__).resolve().parents[2])
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """A module of `mainstay_agent.actions` with its arguments; `properties` shape its systemd unit."""
+    """A module of `mainstay_agent.actions` with its arguments; `properties` shape its systemd unit.
+
+    Facts are not redacted as text (that would break their JSON): their collectors redact what may hold a secret.
+    """
 
     module: str
     args: tuple[str, ...] = ()
     timeout_s: float = 60.0
     properties: tuple[str, ...] = ("ProtectSystem=strict", "PrivateTmp=yes")
+    output_bytes_half: int = OUTPUT_BYTES_HALF
+    is_redacted: bool = True
 
 
 _CHANGES_SERVICES = ("KillMode=process",)  # a daemon that a script starts must survive the unit that started it
 
 PROGRAMS: Mapping[str, Program] = {
-    "facts.collect": Program("facts", timeout_s=120),
+    "facts.collect": Program("facts", timeout_s=120, is_redacted=False),
     "logs.tail": Program("logs"),
     "proc.list": Program("processes"),
     "net.sockets": Program("sockets"),
@@ -52,6 +57,8 @@ PROGRAMS: Mapping[str, Program] = {
     "tmp.clean": Program("temporary", timeout_s=120, properties=()),
     "cache.clear": Program("cache", timeout_s=120, properties=()),
 }
+# The inventory goes into the spool and not into a result: it may be longer.
+INVENTORY = replace(PROGRAMS["facts.collect"], output_bytes_half=512 * 1024)
 INTERNAL = frozenset({"run.query", "agent.diag", "freeze", "agent.restart"})
 BUILT = frozenset(PROGRAMS) | INTERNAL
 
@@ -87,8 +94,8 @@ class ProcessLauncher:
             given.write(json.dumps(request).encode())
             given.seek(0)
             exit_code, is_killed = self._run(self._argv(program), folder, given.fileno(), output.fileno(), program.timeout_s)
-            data, is_truncated = head_and_tail(output.fileno())
-        return Outcome(exit_code, redact(data), is_truncated, is_killed)
+            data, is_truncated = head_and_tail(output.fileno(), program.output_bytes_half)
+        return Outcome(exit_code, redact(data) if program.is_redacted else data, is_truncated, is_killed)
 
     @property
     def weaknesses(self) -> list[str]:

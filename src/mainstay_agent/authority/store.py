@@ -77,6 +77,15 @@ class Store:
         with self.transaction() as database:
             database.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, json.dumps(value)))
 
+    def wipe(self) -> None:
+        """Delete every row, and overwrite the pages that held them."""
+        with self._lock:
+            self.database.execute("PRAGMA secure_delete = ON")
+            with self.transaction() as database:
+                for table in ("meta", "document", "replay", "use", "link", "running", "held"):
+                    database.execute(f"DELETE FROM {table}")  # noqa: S608 names of our own tables
+            self.database.execute("VACUUM")
+
     def close(self) -> None:
         with self._lock:
             self.database.close()

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from mainstay_agent.authority.core import Authority
 from mainstay_agent.authority.documents import Identity
-from mainstay_agent.authority.launch import PROGRAMS
+from mainstay_agent.authority.launch import INVENTORY
 from mainstay_agent.host.ed25519 import verify
 from mainstay_trust import canonical, dsse, enrol
 from mainstay_trust.canonical import JSON
@@ -73,7 +73,7 @@ def _log(authority: Authority, body: Body, _peer: Peer) -> Answer:
 def _collect(authority: Authority, body: Body, _peer: Peer) -> Answer:
     """Collect fact groups with root's eyes; reading is all that this verb can do."""
     groups = Members(body, code=_CODE, names=("groups",)).texts("groups", most=40)
-    outcome = authority.launcher.launch(PROGRAMS["facts.collect"], {"params": {"groups": [*groups]}, "service": None})
+    outcome = authority.launcher.launch(INVENTORY, {"params": {"groups": [*groups]}, "service": None})
     return {"output": outcome.output.decode("utf-8", "replace"), "exit": outcome.exit}
 
 
@@ -174,6 +174,21 @@ def _alarm(authority: Authority, _body: Body, _peer: Peer) -> Answer:
     return _position(authority)
 
 
+def _leave(authority: Authority, _body: Body, peer: Peer) -> Answer:
+    """Say goodbye in the chain (rule N7): the last result that this device will sign."""
+    if not peer.is_trusted:
+        raise Rejected("not_trusted", "only root on this machine lets it leave")
+    return {"seq": authority.record_local("leave", "left")}
+
+
+def _forget(authority: Authority, _body: Body, peer: Peer) -> Answer:
+    """Destroy the evidence key and all that was adopted; this process is of no use afterwards."""
+    if not peer.is_trusted:
+        raise Rejected("not_trusted", "only root on this machine lets it forget")
+    authority.forget()
+    return {}
+
+
 def _position(authority: Authority) -> Answer:
     status = authority.status()
     return {name: status[name] for name in ("checkpoint", "ledger_alarm", "wants_restart", "freeze")}
@@ -198,6 +213,8 @@ _DOCS: Mapping[str, Callable[[Authority, Body, Peer], Answer]] = {
     "heard": _heard,
     "checkpoint": _checkpoint,
     "alarm": _alarm,
+    "leave": _leave,
+    "forget": _forget,
 }
 # `heal` and `session` belong to tiers that are not built: they are unknown here, not half there.
 _VERBS: Mapping[str, Callable[[Authority, Body, Peer], Answer]] = {

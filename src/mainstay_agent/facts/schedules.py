@@ -8,6 +8,7 @@ import re
 
 from mainstay_agent.facts.value import Fields, with_unknown
 from mainstay_agent.host.machine import Machine
+from mainstay_agent.host.redaction import redact
 from mainstay_agent.host.subprocesses import ToolMissing
 from mainstay_agent.services.systemd import is_running
 
@@ -47,7 +48,8 @@ def parse_timers(text: str) -> list[Fields]:
 
 
 def _job(name: str, kind: str, schedule: str, command: str | None, user: str | None, source: str) -> Fields:
-    return {"name": name, "kind": kind, "schedule": schedule, "command": command, "user": user, "source": source}
+    shown = redact(command.encode()).decode() if command is not None else None
+    return {"name": name, "kind": kind, "schedule": schedule, "command": shown, "user": user, "source": source}
 
 
 def _system_cron(machine: Machine) -> list[Fields]:

@@ -10,6 +10,7 @@ import pwd
 import signal
 import sys
 from pathlib import Path
+from types import FrameType
 
 from mainstay_agent.authority.embedded import open_authority
 from mainstay_agent.helper.client import socket_path
@@ -28,9 +29,16 @@ def main(arguments: list[str] | None = None) -> int:
     uids |= {options.uid} if options.uid is not None else set()
     listener = listen(socket_path(), account.pw_gid if account else options.gid)
     server = Server(authority, listener, uids, exits_idle=options.exit_idle)
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        server.stop()
+        listener.close()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: (server.stop(), listener.close()))
+        signal.signal(number, stop)
+    socket_path().with_suffix(".pid").write_text(str(os.getpid()))
     server.serve()
+    socket_path().with_suffix(".pid").unlink(missing_ok=True)
     authority.store.close()
     return 0
 

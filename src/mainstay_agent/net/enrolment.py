@@ -98,14 +98,14 @@ def _join(exchange: Exchange, transcript: Transcript, code: Code, candidate: Can
         "helper": candidate.has_helper,
         "version": VERSION,
     }
-    return _receipt(_post(exchange, _JOIN, body), transcript)
+    return _receipt(_post(exchange, _JOIN, body), transcript, candidate.has_helper)
 
 
-def _receipt(data: Mapping[str, JSON], transcript: Transcript) -> Receipt:
+def _receipt(data: Mapping[str, JSON], transcript: Transcript, has_helper: bool) -> Receipt:
     device, tenant = data.get("device"), data.get("tenant")
     if not isinstance(device, str) or not isinstance(tenant, str):
         raise Unreachable("bad_receipt", "the receipt names no device")
-    return Receipt(transcript.url, transcript.spki, device, tenant, data)
+    return Receipt(transcript.url, transcript.spki, device, tenant, data, has_helper)
 
 
 def _post(exchange: Exchange, path: str, body: object) -> Mapping[str, JSON]:

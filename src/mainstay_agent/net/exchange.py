@@ -66,6 +66,13 @@ class HttpExchange:
             self.close()
             raise _unreachable(problem) from problem
 
+    def connect(self) -> None:
+        """Connect ahead of the first request, so that `spki` is known. Errors: Unreachable."""
+        try:
+            self._connect()
+        except (http.client.HTTPException, OSError) as problem:
+            raise _unreachable(problem) from problem
+
     def close(self) -> None:
         if self._connection is not None:
             self._connection.close()

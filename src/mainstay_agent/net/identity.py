@@ -68,6 +68,7 @@ class Receipt:
     device: str
     tenant: str
     body: Mapping[str, JSON]
+    has_helper: bool = False
 
     def keys(self, purpose: str) -> tuple[Key, ...]:
         """Return the keys of the receipt for `server` or `reply`; they count only until a policy names its own."""
@@ -80,7 +81,14 @@ class Receipt:
         return str(self.body.get("checkpoint", ""))
 
     def as_json(self) -> dict[str, JSON]:
-        return {"url": self.url, "spki": self.spki, "device": self.device, "tenant": self.tenant, "body": self.body}
+        return {
+            "url": self.url,
+            "spki": self.spki,
+            "device": self.device,
+            "tenant": self.tenant,
+            "body": self.body,
+            "has_helper": self.has_helper,
+        }
 
 
 def save(home: Home, receipt: Receipt) -> None:
@@ -94,7 +102,7 @@ def load(home: Home) -> Receipt | None:
         stored = json.loads(home.receipt.read_bytes())
     except FileNotFoundError:
         return None
-    return Receipt(stored["url"], stored["spki"], stored["device"], stored["tenant"], stored["body"])
+    return Receipt(stored["url"], stored["spki"], stored["device"], stored["tenant"], stored["body"], stored["has_helper"])
 
 
 def wipe(home: Home) -> None:

@@ -26,10 +26,11 @@ TIMEOUT_S = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A judged reply: the server's time (Unix seconds) and its data."""
+    """A judged reply: the server's time (Unix seconds), its data, and the signed envelope as it came."""
 
     at: int
     data: Mapping[str, JSON]
+    envelope: JSON = None
 
 
 @dataclass(slots=True)
@@ -45,7 +46,10 @@ class Link:
 
     def call(self, method: str, path: str, data: object = None, *, seq: int | None = None, timeout_s: float = TIMEOUT_S) -> Reply:
         """Send one signed request; after `clock_skew` once more with the server's time. Errors: Unreachable, ServerRefused."""
-        body = b"" if data is None else encode(data)
+        return self.call_body(method, path, b"" if data is None else encode(data), seq=seq, timeout_s=timeout_s)
+
+    def call_body(self, method: str, path: str, body: bytes, *, seq: int | None = None, timeout_s: float = TIMEOUT_S) -> Reply:
+        """Send a request whose bytes are fixed already."""
         try:
             return self.call_raw(method, path, body, seq=seq, timeout_s=timeout_s)
         except ServerRefused as refusal:
@@ -73,7 +77,7 @@ class Link:
         if not isinstance(at, int) or payload.get("body_sha256") != hashlib.sha256(body).hexdigest() or payload.get("seq") != seq:
             raise Unreachable("reply_mismatch", "the reply belongs to another request")
         self.clock_offset_ms = at * 1000 + 500 - self.clock.wall_ms()
-        return _data_of(payload, at, response.status, retry_after)
+        return Reply(at, _data_of(payload, response.status, retry_after), canonical.parse(response.body.strip()))
 
 
 def open_reply(data: bytes, keys: Iterable[Key]) -> Mapping[str, JSON]:
@@ -92,7 +96,7 @@ def encode(data: object) -> bytes:
     return json.dumps(data, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
 
 
-def _data_of(payload: Mapping[str, JSON], at: int, status: int, retry_after: int | None) -> Reply:
+def _data_of(payload: Mapping[str, JSON], status: int, retry_after: int | None) -> Mapping[str, JSON]:
     error, data = payload.get("error"), payload.get("data")
     if isinstance(error, Mapping):
         fields = error.get("fields")
@@ -106,7 +110,7 @@ def _data_of(payload: Mapping[str, JSON], at: int, status: int, retry_after: int
         )
     if not isinstance(data, Mapping):
         raise Unreachable("reply_mismatch", "a reply without data")
-    return Reply(at, data)
+    return data
 
 
 def _whole(text: str | None) -> int | None:

@@ -64,7 +64,7 @@ class Spool:
         self.dropped = 0
         path.parent.mkdir(parents=True, exist_ok=True)
         self._database, is_fresh_after_damage = _open_or_replace(path)
-        self.epoch = self._meta("epoch") or self._set_meta("epoch", secrets.token_hex(8))
+        self.epoch = self._meta("epoch") or self._begin()
         if is_fresh_after_damage:
             self._gap("all", 0, clock.wall_ms(), 0, "spool_corrupt")
 
@@ -81,14 +81,20 @@ class Spool:
             self._database.execute("INSERT OR REPLACE INTO sample (at_ms, dict, body) VALUES (?, ?, ?)", (at_ms, dict_id, values))
         self._make_room()
 
-    def waiting_samples(self, limit: int, *, newest: bool) -> list[SampleRow]:
-        """Return unsent rows of one dictionary in order of time: the newest ones, or the oldest."""
-        order = "DESC" if newest else "ASC"
+    def newest_samples(self, limit: int) -> list[SampleRow]:
+        """Return the newest unsent rows that share one dictionary, in order of time."""
+        return self._waiting("SELECT at_ms, dict, body FROM sample WHERE claim IS NULL ORDER BY at_ms DESC LIMIT ?", (limit,))
+
+    def passed_samples(self, limit: int) -> list[SampleRow]:
+        """Return the oldest unsent rows that newer ones have overtaken: the backlog."""
+        query = "SELECT at_ms, dict, body FROM sample WHERE claim IS NULL AND at_ms < ? ORDER BY at_ms LIMIT ?"
         with self._lock:
-            rows = self._database.execute(
-                f"SELECT at_ms, dict, body FROM sample WHERE claim IS NULL ORDER BY at_ms {order} LIMIT ?",  # noqa: S608 two fixed words
-                (limit,),
-            ).fetchall()
+            through = int(self._meta("polled_through") or 0)
+        return self._waiting(query, (through, limit))
+
+    def _waiting(self, query: str, arguments: tuple[int, ...]) -> list[SampleRow]:
+        with self._lock:
+            rows = self._database.execute(query, arguments).fetchall()
         same = [SampleRow(*row) for row in rows if row[1] == rows[0][1]]
         return sorted(same, key=lambda row: row.at_ms)
 
@@ -96,10 +102,6 @@ class Spool:
         with self._lock:
             row = self._database.execute("SELECT body FROM series WHERE dict = ?", (dict_id,)).fetchone()
         return str(row[0]) if row else "[]"
-
-    def count_waiting_samples(self) -> int:
-        with self._lock:
-            return int(self._database.execute("SELECT count(*) FROM sample WHERE claim IS NULL").fetchone()[0])
 
     def resend_samples(self, since_ms: int) -> None:
         """Let samples that were acknowledged be sent again: the server asks for this after it has failed over."""
@@ -148,6 +150,22 @@ class Spool:
             claim = f"{stream}:{numbered.seq}"
             self._database.executemany("UPDATE sample SET claim = ? WHERE at_ms = ?", [(claim, row.at_ms) for row in rows])
         return numbered
+
+    def number_poll(self, rows: Sequence[SampleRow], body: Mapping[str, object]) -> Numbered:
+        """Number the next poll: its number is part of its body, and durable before it is sent."""
+        with self._lock, self._database:
+            seq = int(self._meta("seq:poll") or 0) + 1
+            numbered = self._number("poll", {"seq": seq, **body})
+            self._database.executemany("UPDATE sample SET claim = ? WHERE at_ms = ?", [(f"poll:{seq}", row.at_ms) for row in rows])
+            if rows:
+                self._set_meta("sent_dict", rows[0].dict_id)
+                self._set_meta("polled_through", str(rows[-1].at_ms))
+        return numbered
+
+    def last_sent_dict(self) -> str | None:
+        """Return the dictionary of the last poll that carried samples."""
+        with self._lock:
+            return self._meta("sent_dict")
 
     def number_lines(self, limit: int) -> Numbered | None:
         """Number a request with the oldest waiting log lines."""
@@ -251,6 +269,13 @@ class Spool:
 
     def _gap(self, stream: str, from_ms: int, to_ms: int, count: int, reason: str) -> None:
         self._number("gaps", [{"stream": stream, "from_ms": from_ms, "to_ms": to_ms, "count": count, "reason": reason}])
+
+    def _begin(self) -> str:
+        # Numbers of polls must never fall, or the server takes us for a copied device (rule N5). Seconds rise faster than polls, so a
+        # spool that had to be replaced goes on above the number that was lost with the old one.
+        with self._database:
+            self._set_meta("seq:poll", str(self._clock.wall_ms() // 1000))
+            return self._set_meta("epoch", secrets.token_hex(8))
 
     def _meta(self, name: str) -> str | None:
         row = self._database.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()

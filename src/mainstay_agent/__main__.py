@@ -1,0 +1,189 @@
+"""The command line of the endpoint agent.
+
+Owns: arguments, messages, exit codes (0 done, 3 refused, 4 not enrolled, 6 wrong input, 7 unreachable).
+Does not own: anything that it starts.
+Invariant: what needs root is refused by the authority, not by this program.
+"""
+
+import argparse
+import json
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from types import FrameType
+
+from mainstay_agent import VERSION
+from mainstay_agent.authority.freezing import freeze_file
+from mainstay_agent.host.clocks import SystemClock
+from mainstay_agent.net import admission, diagnosis, identity, runner
+from mainstay_agent.net.exchange import HttpExchange
+from mainstay_agent.net.identity import Home, Receipt
+from mainstay_agent.net.link import Link
+from mainstay_agent.net.problems import ServerRefused, Unreachable
+from mainstay_trust.canonical import JSON
+from mainstay_trust.enrol import parse_code
+from mainstay_trust.errors import Rejected
+
+DONE, FAILED, REFUSED, NOT_ENROLLED, INVALID, UNREACHABLE = 0, 1, 3, 4, 6, 7
+ENROL_LOOK_EVERY_S = 2.0
+
+
+def main(arguments: list[str] | None = None) -> int:
+    options = _parser().parse_args(arguments)
+    command: Callable[[argparse.Namespace, Home], int] = options.command
+    try:
+        return command(options, Home.from_environment())
+    except Rejected as problem:
+        return _fail(INVALID if problem.code == "bad_code" else REFUSED, problem.code, problem.detail)
+    except ServerRefused as problem:
+        return _fail(REFUSED, problem.code, problem.message)
+    except (Unreachable, ConnectionError) as problem:
+        return _fail(UNREACHABLE, getattr(problem, "code", "unreachable"), str(problem))
+    except (PermissionError, ValueError) as problem:
+        return _fail(INVALID, type(problem).__name__, str(problem))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="mainstay-agent", description="The Mainstay agent of this machine.")
+    parser.add_argument("--version", action="version", version=VERSION)
+    verbs = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def add(name: str, command: Callable[[argparse.Namespace, Home], int], text: str) -> argparse.ArgumentParser:
+        verb = verbs.add_parser(name, help=text, description=text)
+        verb.add_argument("--json", action="store_true", help="print JSON")
+        verb.set_defaults(command=command)
+        return verb
+
+    add("run", _run, "Observe this machine (what the service starts).")
+    join = add("join", _join, "Join a tenant with a code.")
+    join.add_argument("url", help="address of the server, such as https://192.0.2.10:8443")
+    join.add_argument("--code", help="the code of five groups; read from standard input when left out")
+    join.add_argument("--owner", help="user who will run the agent and own its state (when joining as root)")
+    trust = add("trust", _trust, "Adopt the tenant's first root by its fingerprint (as root).")
+    trust.add_argument("fingerprint", help="64 hexadecimal digits, as `mainstay trust init` printed them")
+    add("status", _status, "Show whether the server is reached, and what this machine allows.")
+    add("log", _log, "Show the results that this device has signed.").add_argument("--verify", action="store_true", help="check the chain")
+    add("diag", _diag, "Check the way to the server step by step.")
+    add("freeze", _freeze, "Stop everything above observation (as root).").add_argument(
+        "--lift", action="store_true", help="remove the local freeze"
+    )
+    add("leave", _leave, "Leave the tenant and destroy this device's keys (as root).")
+    return parser
+
+
+def _run(_options: argparse.Namespace, home: Home) -> int:
+    stopping = threading.Event()
+    receipt = identity.load(home)
+    running: list[runner.Runner] = []
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        stopping.set()
+        for one in running:
+            one.stop()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
+    while receipt is None and not stopping.wait(ENROL_LOOK_EVERY_S):
+        receipt = identity.load(home)
+    if receipt is None:
+        return DONE
+    one = runner.Runner(runner.open_device(home, receipt))
+    running.append(one)
+    code = one.run()
+    if one.failure is not None:
+        raise one.failure
+    return code
+
+
+def _join(options: argparse.Namespace, home: Home) -> int:
+    code = options.code or sys.stdin.readline()
+    receipt = admission.join(home, options.url, parse_code(code))
+    if options.owner:
+        admission.hand_over(home, options.owner)
+    _show(options, {"device": receipt.device, "tenant": receipt.tenant, "state": receipt.body.get("state"), "helper": receipt.has_helper})
+    return DONE
+
+
+def _trust(options: argparse.Namespace, home: Home) -> int:
+    receipt = _receipt(home)
+    documents = _link(home, receipt).call("GET", "/agent/v1/docs").data
+    asks, _ = runner.open_asks(home, receipt)
+    fingerprint = options.fingerprint.replace(":", "").replace(" ", "").lower()
+    answer = asks.ask(
+        "docs", {"op": "adopt", "fingerprint": fingerprint, "roots": documents.get("roots"), "policy": documents.get("policy")}
+    )
+    _show(options, {name: answer.get(name) for name in ("root_fingerprint", "root_version", "policy_epoch", "reduced")})
+    return DONE
+
+
+def _status(options: argparse.Namespace, home: Home) -> int:
+    receipt = _receipt(home)
+    _show(options, diagnosis.status(home, receipt, runner.open_asks(home, receipt)[0]))
+    return DONE
+
+
+def _log(options: argparse.Namespace, home: Home) -> int:
+    asks, _ = runner.open_asks(home, _receipt(home))
+    if not options.verify:
+        _show(options, {"results": diagnosis.results(asks)})
+        return DONE
+    verdict = asks.ask("log", {"verify": True})
+    _show(options, verdict)
+    return DONE if verdict.get("code") is None else FAILED
+
+
+def _diag(options: argparse.Namespace, home: Home) -> int:
+    checks = diagnosis.checks(home, _receipt(home))
+    _show(options, {"checks": [*checks]})
+    return DONE if all(check["ok"] for check in checks) else UNREACHABLE
+
+
+def _freeze(options: argparse.Namespace, _home: Home) -> int:
+    file = freeze_file()
+    if options.lift:
+        file.unlink(missing_ok=True)
+    else:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch(mode=0o644)
+    _show(options, {"frozen": file.exists(), "file": str(file)})
+    return DONE
+
+
+def _leave(options: argparse.Namespace, home: Home) -> int:
+    receipt = _receipt(home)
+    asks, _ = runner.open_asks(home, receipt)
+    was_told = admission.leave(asks, _link(home, receipt))
+    identity.wipe(home)
+    _show(options, {"left": receipt.tenant, "server_told": was_told})
+    return DONE
+
+
+def _receipt(home: Home) -> Receipt:
+    receipt = identity.load(home)
+    if receipt is None:
+        sys.exit(_fail(NOT_ENROLLED, "not_enrolled", "this machine has not joined; run `mainstay-agent join URL --code CODE`"))
+    return receipt
+
+
+def _link(home: Home, receipt: Receipt) -> Link:
+    return Link(HttpExchange(receipt.url, lambda: {receipt.spki}), home.key("transport"), SystemClock(), lambda: receipt.keys("reply"))
+
+
+def _show(options: argparse.Namespace, value: Mapping[str, JSON]) -> None:
+    if options.json:
+        print(json.dumps(value))
+        return
+    for name, item in value.items():
+        print(f"{name:18} {item if not isinstance(item, list | dict) else json.dumps(item)}")
+
+
+def _fail(code: int, name: str, sentence: str) -> int:
+    print(f"mainstay-agent: {name}: {sentence}", file=sys.stderr)
+    return code
+
+
+if __name__ == "__main__":
+    os.umask(0o077)
+    sys.exit(main())

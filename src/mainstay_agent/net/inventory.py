@@ -1,0 +1,121 @@
+"""When which facts are taken, and whether they changed (rule I1).
+
+Owns: the time table of groups, their hashes, the hash over all.
+Does not own: collectors (`facts`), sending (`net.uplink`).
+Invariant: only a group whose content changed is sent; the hash over all groups lets the server notice one that was lost.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from mainstay_agent.authority.embedded import Asks
+from mainstay_agent.authority.launch import INVENTORY, Launcher
+from mainstay_agent.facts.groups import GROUPS
+from mainstay_agent.host.clocks import Clock
+from mainstay_agent.net.spool import Spool
+from mainstay_trust import canonical
+from mainstay_trust.errors import Rejected
+
+GROUPS_PER_LOOK = 6
+RETRY_MS = 5 * 60_000
+
+
+class Collects(Protocol):
+    """Takes facts: each answer has `group`, `collected_at`, and `value` or `unknown`."""
+
+    def collect(self, groups: Sequence[str]) -> list[Mapping[str, object]]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class InChild:
+    """Takes facts in a process of its own, so that the memory of parsers is not kept."""
+
+    launcher: Launcher
+
+    def collect(self, groups: Sequence[str]) -> list[Mapping[str, object]]:
+        outcome = self.launcher.launch(INVENTORY, {"params": {"groups": list(groups)}, "service": None})
+        return list(parse_answers(outcome.output))
+
+
+@dataclass(frozen=True, slots=True)
+class ThroughHelper:
+    """Takes groups that need root's eyes through the root half, the others here."""
+
+    helper: Asks
+    here: Collects
+
+    def collect(self, groups: Sequence[str]) -> list[Mapping[str, object]]:
+        needing = [name for name in groups if GROUPS[name].needs_root]
+        plain = [name for name in groups if not GROUPS[name].needs_root]
+        return (self._asked(needing) if needing else []) + (list(self.here.collect(plain)) if plain else [])
+
+    def _asked(self, groups: list[str]) -> list[Mapping[str, object]]:
+        try:
+            answer = self.helper.ask("collect", {"groups": [*groups]})
+        except (ConnectionError, Rejected):
+            return list(self.here.collect(groups))
+        return list(parse_answers(str(answer.get("output", "")).encode()))
+
+
+@dataclass(slots=True)
+class Inventory:
+    """Spreads groups over looks, so that no single moment pays for all of them."""
+
+    spool: Spool
+    collects: Collects
+    clock: Clock
+    draw: Callable[[float, float], float]
+    _due_ms: dict[str, int] = field(default_factory=dict)
+
+    def look(self) -> int:
+        """Take the groups that are due, at most a few; return how many changed."""
+        now = self.clock.boot_ms()
+        due = sorted((name for name in GROUPS if self._due_ms.get(name, 0) <= now), key=lambda name: self._due_ms.get(name, 0))
+        return self.take(due[:GROUPS_PER_LOOK]) if due else 0
+
+    def take(self, names: Sequence[str]) -> int:
+        now = self.clock.boot_ms()
+        self._due_ms |= dict.fromkeys(names, now + RETRY_MS)
+        answers = {str(answer.get("group")): answer for answer in self.collects.collect(names)}
+        changed = 0
+        for name in names:
+            answer = answers.get(name, {"collected_at": self.clock.wall_ms() // 1000, "unknown": "timeout"})
+            changed += self._keep(name, answer)
+            # A tenth of the period either way: groups that start together drift apart.
+            self._due_ms[name] = now + int(GROUPS[name].period_s * 1000 * self.draw(0.9, 1.1))
+        return changed
+
+    def want(self, names: Iterable[str]) -> None:
+        """The server misses groups: send what we hold, or take what we do not."""
+        held = self.spool.fact_hashes()
+        known = [name for name in names if name in GROUPS]
+        self.spool.want_facts([name for name in known if name in held])
+        self._due_ms |= {name: 0 for name in known if name not in held}
+
+    def digest(self) -> str:
+        """Return the hash over the hashes of all groups."""
+        return hashlib.sha256(canonical.encode(self.spool.fact_hashes())).hexdigest()
+
+    def _keep(self, name: str, answer: Mapping[str, object]) -> bool:
+        content = {"unknown": answer["unknown"]} if "unknown" in answer else answer.get("value")
+        try:
+            sha256 = hashlib.sha256(canonical.encode(content)).hexdigest()  # type: ignore[arg-type] # judged by encode itself
+        except Rejected:
+            content, sha256 = {"unknown": "parse_failed"}, hashlib.sha256(canonical.encode({"unknown": "parse_failed"})).hexdigest()
+            answer = {"collected_at": answer.get("collected_at"), "unknown": "parse_failed"}
+        member = {"unknown": answer["unknown"]} if "unknown" in answer else {"value": content}
+        return self.spool.put_fact(name, sha256, {"sha256": sha256, "collected_at": answer.get("collected_at"), **member})
+
+
+def parse_answers(output: bytes) -> Iterator[Mapping[str, object]]:
+    """Read the lines that the collecting program printed; a line that was cut off is left out."""
+    for line in output.decode("utf-8", "replace").splitlines():
+        try:
+            answer = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(answer, dict):
+            yield answer

@@ -1,0 +1,94 @@
+"""Commands on their way to the authority, documents on their way in, results on their way out.
+
+Owns: when documents are fetched, what is submitted, that each result reaches the server and is then acknowledged.
+Does not own: any judgement (`authority`).
+Invariant: a result is acknowledged to the authority only after the server said that it has stored it.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from mainstay_agent.authority.embedded import Asks
+from mainstay_agent.net.link import Link
+from mainstay_agent.net.witness import is_stale_proof
+from mainstay_trust.canonical import JSON
+from mainstay_trust.errors import Rejected
+
+POSITIONS_MAX = 16
+
+
+@dataclass(slots=True)
+class Orders:
+    authority: Asks
+    positions: list[tuple[int, str]] = field(default_factory=list)
+    refusals: dict[str, int] = field(default_factory=dict)
+    wants_restart: bool = False
+    expects_results: bool = True
+    is_action_running: bool = False
+
+    def fetch_documents(self, link: Link, status: Mapping[str, JSON], announced: JSON) -> bool:
+        """Fetch and hand over documents when the server has newer ones than the authority; tell whether any came in."""
+        if not isinstance(announced, Mapping) or not _is_newer(announced, status):
+            return False
+        data = link.call("GET", "/agent/v1/docs").data
+        try:
+            self.authority.ask("docs", {"op": "update", "roots": data.get("roots"), "policy": data.get("policy")})
+        except Rejected as refusal:
+            # A refused document changes nothing: the authority keeps what it has, and we keep the reason for `status`.
+            self.refusals[refusal.code] = self.refusals.get(refusal.code, 0) + 1
+            return False
+        return True
+
+    def submit(self, deliveries: JSON, status: Mapping[str, JSON]) -> int:
+        """Submit what came; return how many commands were handed over. Those whose proof is stale wait for a fresh one."""
+        position, logs, handed = status.get("checkpoint"), _texts(status.get("log_keys")), 0
+        for delivery in deliveries if isinstance(deliveries, list | tuple) else ():
+            if not isinstance(delivery, Mapping) or is_stale_proof(delivery, position, self.positions, logs):
+                continue
+            answer = self.authority.ask("submit", {"delivery": delivery})
+            handed += 1
+            self.expects_results = True
+            self._remember(position, answer.get("checkpoint"))
+            position = answer.get("checkpoint")
+            self.wants_restart = self.wants_restart or answer.get("wants_restart") is True
+        return handed
+
+    def send_results(self, link: Link) -> bool:
+        """Send waiting results, oldest first; tell whether there may be more."""
+        page = self.authority.ask("log", {})
+        self.wants_restart = self.wants_restart or page.get("wants_restart") is True
+        self.is_action_running = _number(page.get("running")) > 0
+        results = page.get("results")
+        if not isinstance(results, list) or not results:
+            self.expects_results = self.is_action_running
+            return False
+        sent = [{"envelope": one["envelope"], "out": one["out"]} for one in results if isinstance(one, dict)]
+        reply = link.call("POST", "/agent/v1/results", {"results": sent})
+        through = reply.data.get("ack_through")
+        if not isinstance(through, int) or through < _last_seq(results[:1]):
+            return False
+        self.authority.ask("log", {"ack_through": min(through, _last_seq(results))})
+        return True
+
+    def _remember(self, before: JSON, after: JSON) -> None:
+        if isinstance(before, Mapping) and before != after:
+            self.positions.append((int(str(before["size"])), str(before["root"])))
+            del self.positions[:-POSITIONS_MAX]
+
+
+def _is_newer(announced: Mapping[str, JSON], status: Mapping[str, JSON]) -> bool:
+    pairs = (("root", "root_version"), ("policy", "policy_epoch"))
+    return any(_number(announced.get(theirs)) > _number(status.get(ours)) for theirs, ours in pairs)
+
+
+def _number(value: JSON) -> int:
+    return value if isinstance(value, int) else 0
+
+
+def _last_seq(results: Sequence[JSON]) -> int:
+    last = results[-1] if results else None
+    return _number(last.get("seq")) if isinstance(last, dict) else 0
+
+
+def _texts(value: JSON) -> list[str]:
+    return [str(item) for item in value] if isinstance(value, list | tuple) else []
