@@ -55,7 +55,7 @@ def _sign_in(request: HttpRequest, person: Person) -> None:
     """Open a session that is marked as proved by the console: it stays on loopback until a factor is added."""
     person.backend = "allauth.account.auth_backends.AuthenticationBackend"
     get_adapter(request).login(request, person)
-    record_authentication(request, person, method="link")
+    record_authentication(request, person, method="link", reauthenticated=True)
     sessions.begin(request.session, request.clock.now(), by_link=True)
 
 

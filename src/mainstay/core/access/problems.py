@@ -3,12 +3,15 @@
 Owns: the shape of an answer to an error of ours. Source: RFC 9457; the table in the experience page, section 9.
 """
 
+import logging
+
 from django.http import HttpRequest, HttpResponse, JsonResponse
-from django.template import TemplateDoesNotExist
 from django.template.loader import render_to_string
 from django.utils.html import escape
 
 from mainstay.kernel.errors import MainstayError, NotFound, Unavailable
+
+log = logging.getLogger(__name__)
 
 RETRY_AFTER_S = 5
 _TITLES = {
@@ -78,11 +81,12 @@ def _json(document: dict[str, object]) -> HttpResponse:
 
 
 def _page(request: HttpRequest, document: dict[str, object]) -> HttpResponse:
-    """Render the error page; where templates are missing or broken, plain words have to do."""
+    """Render the error page; where its template is missing or broken, plain words have to do."""
     status = document["status"]
     assert isinstance(status, int)  # noqa: S101 - as above
     try:
         body = render_to_string(f"ui/errors/{status}.html", {"problem": document, **document}, request=request)
-    except TemplateDoesNotExist:
+    except Exception:  # the last boundary: a page that fails to explain an error must not replace it by another
+        log.exception("the page for status %s cannot be rendered", status)
         body = f"<!doctype html><title>{status}</title><h1>{escape(document['title'])}</h1><p>{escape(document['detail'])}</p>"
     return HttpResponse(body, status=status)
