@@ -1,6 +1,7 @@
 """The one form in which a figure is printed.
 
-`{"name", "value", "unit", "n", "min", "max"}`; beside a peer also `"peer"` and `"ratio"` (ours divided by the peer's). The value is the median.
+`{"name", "value", "unit", "n", "min", "max"}`; beside a peer also `"peer"` and `"ratio"` (ours divided by its).
+The value is the median.
 """
 
 import json

@@ -10,9 +10,9 @@ from collections.abc import Callable
 from datetime import datetime
 
 import psutil
+from tests.support.installation import Installation, Service, make_installation, remove_installation, wait_for
 
 from bench.figures import figure
-from tests.support.installation import Installation, Service, make_installation, remove_installation, wait_for
 
 ROUNDS = 3
 IDLE_S = 60

@@ -56,7 +56,7 @@ def ceremony(tenant: UUID) -> dict[str, Json]:
         "server": [key.hex() for key in public_keys("server")],
         "reply": [key.hex() for key in public_keys("reply")],
         "ledger": [{"origin": key.origin, "vkey": key.vkey} for key in ledger.log_vkeys(tenant)],
-        "devices": [{"id": to_base32(one.id), "name": one.name} for one in estate.devices_of(tenant)],
+        "devices": [{"id": to_base32(one.id), "name": one.name} for one in estate.devices([tenant])],
         "root_version": root.version if root else None,
         "root_fingerprint": root.payload_sha256 if root else None,
         "policy_epoch": policy.version if policy else None,

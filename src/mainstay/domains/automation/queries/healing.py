@@ -101,7 +101,7 @@ def endpoint_side(tenant: UUID, device_id: UUID, *, unit: str, now: datetime) ->
         is_quarantined=device.state == "quarantined",
         contact_age_s=(now - device.last_seen_at).total_seconds() if device.last_seen_at else float("inf"),
         signal_age_s=(now - state.seen).total_seconds() if state else float("inf"),
-        group_devices=estate.active_devices(tenant),
+        group_devices=estate.devices([tenant]).filter(state="active").count(),
     )
 
 

@@ -87,7 +87,7 @@ class Trace:
     run: Run
     sentence: str
     heal_event: HealEvent | None
-    steps: list[dict[str, Json | datetime]]
+    steps: list[dict[str, object]]
 
 
 def trace(found: Run) -> Trace:

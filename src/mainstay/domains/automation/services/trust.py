@@ -49,7 +49,7 @@ def adopt_documents(*, actor: Actor, envelopes: Sequence[Mapping[str, Json]], cl
             adopted.append(_adopt(actor, dsse.from_json(sent), clock))
         except Rejected as problem:
             raise Invalid("automation.document_refused", f"The document was refused: {problem.detail}.", why=problem.code) from problem
-    for device_id in estate.active_device_ids(actor.tenant):
+    for device_id in estate.devices([actor.tenant]).values_list("id", flat=True):
         PORTS.devices.wake(device_id)
     return adopted
 
