@@ -80,7 +80,12 @@ def summary(series: Series, step_s: int) -> str:
         return "nothing was measured in this time"
     last = series.values[-1]
     now = f"now {_value(last, series)}" if last is not None else f"no value now, last {_value(known[-1], series)}"
-    parts = [now, f"lowest {_value(min(known), series)}", f"highest {_value(max(known), series)}", f"typical (median) {_value(median(known), series)}"]
+    parts = [
+        now,
+        f"lowest {_value(min(known), series)}",
+        f"highest {_value(max(known), series)}",
+        f"typical (median) {_value(median(known), series)}",
+    ]
     return ", ".join([*parts, *_gap_words(gaps(series.values), step_s)])
 
 

@@ -14,7 +14,7 @@ from uuid import UUID
 
 from django.db import connection
 
-from mainstay.core.jobs import models, rules
+from mainstay.core.jobs import live, models, rules
 from mainstay.core.jobs.queue import task
 from mainstay.core.ledger import services as ledger
 from mainstay.core.tenancy.binding import tenant_transaction
@@ -67,6 +67,8 @@ def publish(actor: Actor, name: str, subject_id: UUID, payload: Mapping[str, Jso
         actor_ref=actor.ref,
         delivered_at=None if _consumers.get(name) else clock.now(),
     )
+    # Open pages that show the noun, or this very record, look again.
+    live.changed(actor.tenant, name.partition(".")[0], subject_id)
     if event.delivered_at is None:
         deliver_event.defer(actor.tenant, event_id=event.id)
     return event.id

@@ -14,7 +14,7 @@ from typing import cast
 from uuid import UUID
 
 from django.db import connection
-from django.db.models import QuerySet
+from django.db.models import BigIntegerField, OuterRef, QuerySet, Subquery
 
 from mainstay.core.ledger import nodes
 from mainstay.core.ledger.entries import PLATFORM, WHOLE
@@ -199,6 +199,12 @@ def heartbeat_answer(tenant: UUID, size_held: int) -> HeartbeatAnswer | None:
 def entries(tenant: UUID) -> "QuerySet[Entry]":
     """Return the entries of a tenant, newest first."""
     return Entry.objects.filter(tenant=tenant).order_by("-id")
+
+
+def numbered_entries(tenant: UUID) -> "QuerySet[Entry]":
+    """Return the entries of a tenant with `seq`, the number of their leaf, which is None while the sequencer has not reached them."""
+    number = Leaf.objects.filter(entry_id=OuterRef("id")).values("seq")[:1]
+    return Entry.objects.filter(tenant=tenant).annotate(seq=Subquery(number, output_field=BigIntegerField(null=True)))
 
 
 def entries_of(tenant: UUID, obj: str) -> "QuerySet[Entry]":

@@ -1,0 +1,40 @@
+// Every form that changes something carries the CSRF token and one idempotency key: a second click is the same request.
+
+const token = () => document.querySelector('meta[name="ms-csrf"]')?.content ?? '';
+
+/** @param {HTMLFormElement} form @param {string} name @param {string} value */
+const ensure = (form, name, value) => {
+  if (form.querySelector(`input[name="${name}"]`)) return;
+  const input = document.createElement('input');
+  input.type = 'hidden';
+  input.name = name;
+  input.value = value;
+  form.append(input);
+};
+
+const complete = (form) => {
+  if (form.method.toLowerCase() !== 'post') return;
+  ensure(form, 'csrfmiddlewaretoken', token());
+  ensure(form, 'idempotency_key', crypto.randomUUID());
+};
+
+const copy = async (button) => {
+  await navigator.clipboard.writeText(button.getAttribute('data-ms-copy'));
+  button.setAttribute('data-ms-copied', '');
+  const label = button.querySelector('.ms-hidden');
+  if (label) label.textContent = 'Copied';
+};
+
+export const startForms = () => {
+  // Captured, so that the fields are there before htmx or the browser reads the form.
+  document.addEventListener('submit', (event) => complete(event.target), true);
+  document.addEventListener('htmx:config:request', (event) => {
+    const { request } = event.detail.ctx;
+    if (request.method !== 'GET') request.headers['X-CSRFToken'] = token();
+  });
+  document.addEventListener('click', (event) => {
+    const button = event.target instanceof Element && event.target.closest('[data-ms-copy]');
+    if (button) copy(button);
+  });
+  document.querySelector('[data-ms-focus]')?.focus();
+};

@@ -1,0 +1,82 @@
+// Ctrl/Cmd-K: go to a page or find a record. Late answers of older keystrokes are dropped.
+
+const WAIT_MS = 90;
+let asked = 0;
+let timer = 0;
+let returnTo = null;
+
+const dialog = () => document.getElementById('ms-palette');
+const field = () => document.getElementById('ms-palette-input');
+const place = () => document.getElementById('ms-palette-list');
+
+const open = () => {
+  if (dialog().open) return;
+  returnTo = document.activeElement;
+  dialog().showModal();
+  field().value = '';
+  ask();
+};
+
+const option = (hit, index) => {
+  const item = document.createElement('li');
+  item.id = `ms-palette-${index}`;
+  item.setAttribute('role', 'option');
+  item.dataset.url = hit.url;
+  const title = document.createElement('span');
+  title.textContent = hit.title;
+  const kind = document.createElement('small');
+  kind.textContent = hit.hint ? `${hit.kind} · ${hit.hint}` : hit.kind;
+  item.append(title, kind);
+  return item;
+};
+
+const ask = async () => {
+  const number = ++asked;
+  const base = document.querySelector('meta[name="ms-palette"]')?.content;
+  if (!base) return;
+  const answer = await fetch(`${base}?q=${encodeURIComponent(field().value)}`, { headers: { Accept: 'application/json' } }).catch(() => null);
+  if (!answer?.ok || number !== asked) return;
+  const { hits } = await answer.json();
+  place().replaceChildren(...hits.map(option));
+  choose(0);
+};
+
+const choose = (index) => {
+  const all = [...place().children];
+  const at = Math.max(0, Math.min(all.length - 1, index));
+  all.forEach((item, number) => item.setAttribute('aria-selected', String(number === at)));
+  all[at]?.scrollIntoView({ block: 'nearest' });
+  field().setAttribute('aria-activedescendant', all[at]?.id ?? '');
+};
+
+const chosen = () => [...place().children].findIndex((item) => item.getAttribute('aria-selected') === 'true');
+
+const onKey = (event) => {
+  if (event.key === 'ArrowDown' || event.key === 'ArrowUp') {
+    event.preventDefault();
+    choose(chosen() + (event.key === 'ArrowDown' ? 1 : -1));
+  } else if (event.key === 'Enter' && !event.isComposing) {
+    event.preventDefault();
+    const url = place().children[chosen()]?.dataset.url;
+    if (url) location.assign(url);
+  }
+};
+
+export const startPalette = () => {
+  if (!dialog()) return;
+  document.addEventListener('keydown', (event) => {
+    if ((event.ctrlKey || event.metaKey) && !event.altKey && !event.shiftKey && event.key.toLowerCase() === 'k') {
+      event.preventDefault();
+      open();
+    }
+  });
+  document.addEventListener('click', (event) => {
+    const target = event.target instanceof Element ? event.target : null;
+    if (target?.closest('[data-ms-palette]')) open();
+    const item = target?.closest('#ms-palette-list [data-url]');
+    if (item) location.assign(item.dataset.url);
+  });
+  field().addEventListener('input', () => { clearTimeout(timer); timer = setTimeout(ask, WAIT_MS); });
+  field().addEventListener('keydown', onKey);
+  dialog().addEventListener('close', () => returnTo?.focus?.());
+};
