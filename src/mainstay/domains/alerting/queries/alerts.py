@@ -23,7 +23,7 @@ class AlertBrief:
     id: UUID
     fold_id: UUID | None
     device_id: UUID
-    rule_id: str
+    rule: str
     subject: str
     severity: Severity
     phase: Phase
