@@ -9,10 +9,12 @@ from mainstay.domains.desk.models import IncidentAlert, SlaClock, Ticket, Ticket
 from mainstay.domains.desk.rules.tickets import LIVE
 from mainstay.kernel.errors import NotFound
 
+_WITH = ("incident", "binding__policy_version__policy", "binding__calendar")
+
 
 def incident(tenant: UUID, incident_id: UUID) -> Ticket:
     """Return an incident. Errors: NotFound, also for one of another tenant."""
-    return _found(Ticket.objects.select_related("incident").filter(tenant=tenant, id=incident_id, kind="incident").first())
+    return _found(Ticket.objects.select_related(*_WITH).filter(tenant=tenant, id=incident_id, kind="incident").first())
 
 
 def lock_incident(tenant: UUID, incident_id: UUID) -> Ticket:

@@ -9,8 +9,8 @@ from mainstay.domains.desk.rules.tickets import Status
 from mainstay.kernel.actors import Actor
 from mainstay.ui.lists import Column, Empty, Kind, ListSpec, View
 
-STATUS_WORDS = {status: status.replace("_", " ").capitalize() for status in Status}
-STATUS_TONES = {
+STATUS_WORDS: dict[str, str] = {status: status.replace("_", " ").capitalize() for status in Status}
+STATUS_TONES: dict[str, str] = {
     Status.NEW: "warning",
     Status.OPEN: "info",
     Status.WAITING: "maintenance",
@@ -21,7 +21,7 @@ STATUS_TONES = {
 }
 PRIORITY_WORDS = {str(level): f"P{level}" for level in range(1, 6)}
 PRIORITY_TONES = {"1": "critical", "2": "warning", "3": "info", "4": "neutral", "5": "neutral"}
-WAITING_WORDS = {reason: reason.replace("_", " ").capitalize() for reason in WaitingReason}
+WAITING_WORDS: dict[str, str] = {reason: reason.replace("_", " ").capitalize() for reason in WaitingReason}
 
 
 def _rows(actor: Actor) -> QuerySet[Ticket]:

@@ -52,6 +52,8 @@ class ClockPanel:
     flags: tuple[str, ...]
     tone: str
     word: str
+    name: str
+    target_text: str
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,7 @@ class IncidentPage:
     clocks: tuple[ClockPanel, ...]
     alerts: tuple[UUID, ...]
     hidden_events: int
+    binding: str
 
 
 def incident_page(actor: Actor, incident_id: UUID, now: datetime) -> IncidentPage:
@@ -100,6 +103,7 @@ def incident_page(actor: Actor, incident_id: UUID, now: datetime) -> IncidentPag
         clocks=tuple(_panel(state) for state in _states(ticket, rows, now)),
         alerts=tuple(alerts_of(ticket.tenant, ticket.id)),
         hidden_events=len(rows) - len(shown),
+        binding=_binding_sentence(ticket),
     )
 
 
@@ -123,6 +127,15 @@ def _states(ticket: Ticket, rows: Sequence[TicketEvent], now: datetime) -> tuple
     promises = Promises(ticket.tenant)
     instant = max(now, ticket.evaluated_at)
     return sla.evaluate(promises.policy_of(rows[0], ticket.kind), promises.events(rows, ticket.kind), to_us(instant))
+
+
+def _binding_sentence(ticket: Ticket) -> str:
+    if ticket.binding is None:
+        return "No policy is bound, so no clock runs."
+    policy = ticket.binding.policy_version.policy.name
+    lost = len(ticket.binding_reason.get("lost", ()))
+    others = f" before {lost} other{'s' if lost != 1 else ''}" if lost else ""
+    return f"Policy {policy!r} on calendar {ticket.binding.calendar.name!r} applies{others}."
 
 
 def _timeline(rows: Sequence[TicketEvent]) -> list[TimelineEntry]:
@@ -157,6 +170,8 @@ def _panel(state: ClockState) -> ClockPanel:
         flags=state.flags,
         tone=tone,
         word=word,
+        name=wording.clock_name(state),
+        target_text=wording.target_text(state.target),
     )
 
 

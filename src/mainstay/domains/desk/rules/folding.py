@@ -5,7 +5,7 @@ Invariant: the services that write events and the repair command use this same f
 Source: help desk page, introduction: a ticket's events are the truth.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
@@ -134,7 +134,7 @@ def _handed_over(facts: Facts, event: Happened) -> Facts:
     return replace(facts, queue=_text(event.data, "queue") or facts.queue)
 
 
-_STEPS = {
+_STEPS: Mapping[str, Callable[[Facts, Happened], Facts]] = {
     Did.CREATED: _created,
     Did.STATUS: _status,
     Did.ASSIGNED: _assigned,

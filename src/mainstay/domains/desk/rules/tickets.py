@@ -14,6 +14,8 @@ from mainstay.kernel.decisions import Decision
 
 GRACE = timedelta(days=7)
 RECURRENCE_REOPENS = timedelta(hours=24)
+FIRST_QUEUE = "first-line"
+PERSON_QUEUE = "needs-a-person"
 
 
 class Kind(StrEnum):

@@ -5,7 +5,7 @@ Does not own: when a running is late (sla), or business time (targets).
 Invariant: one forward pass in the order (at, seq); the same events give the same timeline.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -303,7 +303,7 @@ class _Reader:
             run.phases.append(Phase(target, run.start if mode is ChangeMode.RETROACTIVE else at))
 
 
-_HANDLERS = {
+_HANDLERS: Mapping[str, Callable[[_Reader, Event], None]] = {
     EventType.CREATED: _Reader.created,
     EventType.MESSAGE: _Reader.message,
     EventType.ASSIGNED: _Reader.assigned,

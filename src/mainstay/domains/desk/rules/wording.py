@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from mainstay.domains.desk.rules.folding import Did
+from mainstay.domains.desk.rules.policy import Target
 from mainstay.domains.desk.rules.sla import ClockState, Result, State
 from mainstay.kernel.json import Json
 
@@ -34,6 +35,21 @@ def clock_words(state: ClockState) -> tuple[str, str]:
     if state.result is Result.OPEN:
         return ("maintenance", "Paused") if state.state is State.PAUSED else ("info", "Running")
     return ("ok", "Met") if state.result is Result.MET else ("neutral", state.result.capitalize())
+
+
+def clock_name(state: ClockState) -> str:
+    """Return the name of a clock, with its number where a ticket has several of the kind, and what became of its target."""
+    name = state.clock.replace("_", " ").capitalize()
+    number = f" {state.cycle}" if state.cycle > 1 else ""
+    return f"{name}{number}{' (superseded)' if state.result is Result.SUPERSEDED else ''}"
+
+
+def target_text(target: Target) -> str:
+    """Return what a clock promises, in the words of a contract."""
+    if target.days is None:
+        hours, seconds = divmod(target.seconds or 0, 3_600)
+        return f"{hours} business hours" if hours and not seconds else f"{(target.seconds or 0) // 60} business minutes"
+    return f"{target.days} working days{', until the end of the day' if target.end_of_day else ''}"
 
 
 def _created(data: Mapping[str, Json], labels: Mapping[str, str]) -> Line:

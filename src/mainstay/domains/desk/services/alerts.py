@@ -18,15 +18,15 @@ from mainstay.domains.desk.rules import tickets as rules
 from mainstay.domains.desk.rules.folding import Did
 from mainstay.domains.desk.rules.priority import URGENCY_OF, Impact, priority
 from mainstay.domains.desk.rules.references import Reference
-from mainstay.domains.desk.rules.tickets import CauseCode, JoinReason, Kind, ResolutionCode, Source, Status
+from mainstay.domains.desk.rules.tickets import FIRST_QUEUE, CauseCode, JoinReason, Kind, ResolutionCode, Source, Status
 from mainstay.domains.desk.services.journal import append, settle
 from mainstay.domains.desk.services.policies import bind, ensure_default_policy
 from mainstay.kernel.actors import Actor
 from mainstay.kernel.clock import Clock
+from mainstay.kernel.decisions import Decision
 from mainstay.kernel.json import Json
 from mainstay.kernel.severity import Severity
 
-FIRST_QUEUE = "first-line"
 TITLE_MAX = 300
 
 
@@ -106,7 +106,7 @@ def incident_of_alert(*, actor: Actor, alert_id: UUID) -> UUID | None:
     return ticket.id if ticket else None
 
 
-def decide_recovery(ticket: Ticket) -> rules.Decision[None]:
+def decide_recovery(ticket: Ticket) -> Decision[None]:
     """Ask the rule whether the recovery of its alerts resolves a locked incident."""
     return rules.recovery(
         Status(ticket.status),

@@ -12,7 +12,7 @@ from mainstay.domains.desk.models import Ticket, TicketEvent
 from mainstay.domains.desk.queries.incidents import lock_incident
 from mainstay.domains.desk.rules.folding import Did
 from mainstay.domains.desk.rules.priority import more_pressing
-from mainstay.domains.desk.rules.tickets import LIVE, Status
+from mainstay.domains.desk.rules.tickets import LIVE, PERSON_QUEUE, Status
 from mainstay.domains.desk.services.alerts import announce_resolved, decide_recovery, payload_of, resolve_recovered
 from mainstay.domains.desk.services.incidents import append_priority
 from mainstay.domains.desk.services.journal import append, settle
@@ -21,7 +21,6 @@ from mainstay.kernel.clock import Clock
 from mainstay.kernel.errors import Invalid
 from mainstay.kernel.json import Json
 
-PERSON_QUEUE = "needs-a-person"
 TEXT_MAX = 2_000
 _REASON = re.compile(r"[a-z0-9_.:-]{1,64}")
 

@@ -9,7 +9,7 @@ from django.db import transaction
 from mainstay.core.access.services import require
 from mainstay.core.jobs import outbox
 from mainstay.core.ledger import services as ledger
-from mainstay.domains.desk.models import SlaClock, SlaNotice, Ticket
+from mainstay.domains.desk.models import SlaClock, SlaNotice, Ticket, TicketEvent
 from mainstay.domains.desk.queries.incidents import event_rows, tickets_due
 from mainstay.domains.desk.rules import sla
 from mainstay.domains.desk.rules.policy import Audience, Threshold
@@ -135,7 +135,7 @@ def _clock_differences(ticket: Ticket, fresh: Sequence[SlaClock]) -> Iterator[st
                 yield f"{ticket.reference}: clock {key[0]} {key[1]}.{key[2]} had {column} {getattr(old, column)!r}"
 
 
-def _column_differences(ticket: Ticket, rows: Sequence[journal.TicketEvent]) -> Iterator[str]:
+def _column_differences(ticket: Ticket, rows: Sequence[TicketEvent]) -> Iterator[str]:
     facts = journal.facts_of(rows)
     for column in journal.FACT_COLUMNS:
         if getattr(ticket, column) != getattr(facts, column):

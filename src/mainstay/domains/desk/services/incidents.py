@@ -11,12 +11,13 @@ from django.db import transaction
 from mainstay.core.access.services import require
 from mainstay.core.jobs import outbox
 from mainstay.core.ledger import services as ledger
+from mainstay.core.ledger.entries import Erasable
 from mainstay.domains.desk.models import Ticket
 from mainstay.domains.desk.queries.incidents import lock_incident
 from mainstay.domains.desk.rules.folding import Did
 from mainstay.domains.desk.rules.policy import WaitingReason
 from mainstay.domains.desk.rules.priority import PRIORITY_LOWEST
-from mainstay.domains.desk.rules.tickets import DONE, CauseCode, Move, MoveReason, ResolutionCode, Status, Visibility, move
+from mainstay.domains.desk.rules.tickets import DONE, LIVE, CauseCode, Move, MoveReason, ResolutionCode, Status, Visibility, move
 from mainstay.domains.desk.services.alerts import announce_resolved, payload_of
 from mainstay.domains.desk.services.journal import append, settle
 from mainstay.kernel.actors import Actor, ActorKind
@@ -30,7 +31,7 @@ NOTE_MAX = 20_000
 _REF = re.compile(r"[a-z]:[0-9a-zA-Z_-]{1,36}")
 _SENTENCES = {
     MoveReason.NOT_FROM_HERE: "A ticket that is {status} cannot become {to}.",
-    MoveReason.UNCHANGED: "The ticket is already {to}.",
+    MoveReason.UNCHANGED: "Nothing to change: the ticket is {status}.",
     MoveReason.WAITING_FOR_WHOM: "Say whom the ticket waits for, and only when it waits.",
     MoveReason.RESUME_TIME_MISSING: "Scheduled work needs the time that was agreed with the requester.",
     MoveReason.RESUME_TIME_PAST: "The time to go on lies in the past.",
@@ -60,7 +61,7 @@ def add_note(*, actor: Actor, incident_id: UUID, text: str, visibility: str = Vi
     }
     event = append(ticket, actor, Did.MESSAGE, data, clock=clock)
     settle(ticket, actor, clock=clock)
-    evidence: dict[str, object] = {"visibility": shown_to, "seq": event.seq, "text": ledger.erasable(body)}
+    evidence: dict[str, Json | Erasable] = {"visibility": shown_to, "seq": event.seq, "text": ledger.erasable(body)}
     ledger.record(actor, "desk.incident.noted", ticket.id, clock=clock, body=evidence)
     outbox.publish(actor, "incident.noted", ticket.id, payload_of(ticket, seq=event.seq), clock=clock)
     return ticket
@@ -93,7 +94,7 @@ def change_priority(*, actor: Actor, incident_id: UUID, priority: int, reason: s
         return ticket
     append_priority(ticket, actor, priority, reason.strip()[:300], clock)
     settle(ticket, actor, clock=clock)
-    evidence: dict[str, object] = {"priority": priority, "reason": ledger.erasable(reason.strip()[:300])}
+    evidence: dict[str, Json | Erasable] = {"priority": priority, "reason": ledger.erasable(reason.strip()[:300])}
     ledger.record(actor, "desk.incident.prioritised", ticket.id, clock=clock, body=evidence)
     outbox.publish(actor, "incident.prioritised", ticket.id, payload_of(ticket, priority=priority), clock=clock)
     return ticket
@@ -123,7 +124,7 @@ def change_status(
     waiting = _one_of(WaitingReason, waiting_for, "desk.waiting_reason_unknown") if waiting_for else None
     _move(ticket, actor, Move(status, waiting, resume_at, reason), clock)
     settle(ticket, actor, clock=clock)
-    body: dict[str, object] = {"to": status, "waiting_for": ticket.waiting_for, "reason": ledger.erasable(reason)}
+    body: dict[str, Json | Erasable] = {"to": status, "waiting_for": ticket.waiting_for, "reason": ledger.erasable(reason)}
     ledger.record(actor, "desk.incident.moved", ticket.id, clock=clock, body=body)
     outbox.publish(actor, "incident.moved", ticket.id, payload_of(ticket, to=status), clock=clock)
     return ticket
@@ -134,7 +135,10 @@ def reopen_incident(*, actor: Actor, incident_id: UUID, reason: str, clock: Cloc
     """Bring a resolved, closed or cancelled incident back. Its resolution clock goes on with the time it had used."""
     require(actor, "desk.incident.reopen")
     ticket = lock_incident(actor.tenant, incident_id)
-    _move(ticket, actor, Move(Status.OPEN, reason=reason), clock)
+    wish = Move(Status.OPEN, reason=reason)
+    if ticket.status in LIVE:
+        _refuse(ticket, wish, Decision.no(MoveReason.UNCHANGED))
+    _move(ticket, actor, wish, clock)
     settle(ticket, actor, clock=clock)
     ledger.record(actor, "desk.incident.reopened", ticket.id, clock=clock, body={"reason": ledger.erasable(reason)})
     outbox.publish(actor, "incident.reopened", ticket.id, payload_of(ticket), clock=clock)

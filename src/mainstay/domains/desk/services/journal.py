@@ -17,6 +17,7 @@ from mainstay.domains.desk.queries.promises import Promises
 from mainstay.domains.desk.rules import sla
 from mainstay.domains.desk.rules.folding import Did, Facts, Happened, fold
 from mainstay.domains.desk.rules.sla import ClockState
+from mainstay.domains.desk.rules.timeline import Flag
 from mainstay.kernel.actors import Actor
 from mainstay.kernel.calendars import from_us, to_us
 from mainstay.kernel.clock import Clock
@@ -207,7 +208,7 @@ def _record_breaches(ticket: Ticket, actor: Actor, states: Sequence[ClockState],
 
 
 def _record_breach(ticket: Ticket, actor: Actor, state: ClockState, clock: Clock) -> None:
-    on_change = sla.Flag.BREACHED_ON_CHANGE in state.flags
+    on_change = Flag.BREACHED_ON_CHANGE in state.flags
     breached_at = from_us(state.breached_at or 0)
     breach = Breach.objects.create(
         tenant=ticket.tenant,

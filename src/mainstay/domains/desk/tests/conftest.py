@@ -1,15 +1,17 @@
 """The cast, a clock that stands still, and the desk as the worker and as people use it."""
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import pytest
-from tests.support.cast import Cast, make_cast
+from django.test import Client
+from django.utils import timezone
+from tests.support.cast import Cast, Member, make_cast
 
-from mainstay.core.tenancy.binding import bind
+from mainstay.core.tenancy.binding import bind, tenant_transaction
 from mainstay.core.tenancy.ids import new_id
-from mainstay.domains.desk import services
+from mainstay.domains.desk import queries, services
 from mainstay.domains.desk.models import Ticket
 from mainstay.kernel import actors
 from mainstay.kernel.actors import Actor
@@ -73,3 +75,51 @@ def desk(cast: Cast, clock: FixedClock) -> Desk:
     """The desk of Elm Street Clinic, inside a transaction bound to it."""
     bind(cast.elm.id)
     return Desk(cast, clock, actors.system("worker", cast.elm.id))
+
+
+# --- over HTTP ------------------------------------------------------------------------------------------------------
+
+
+def signed_in(member: Member) -> Client:
+    """A browser in which somebody has signed in with a second factor."""
+    client = Client(headers={"host": "localhost"})
+    client.force_login(member.person, backend="allauth.account.auth_backends.AuthenticationBackend")
+    session = client.session
+    session["account_authentication_methods"] = [{"method": "mfa", "type": "totp", "at": 0}]
+    session["account_authentication_methods_user"] = str(member.person.pk)
+    session.save()
+    return client
+
+
+def now_of(ticket: Ticket) -> Ticket:
+    """The ticket as the database has it now."""
+    with tenant_transaction(ticket.tenant):
+        return queries.incident(ticket.tenant, ticket.id)
+
+
+@pytest.fixture
+def web_clock() -> FixedClock:
+    """Requests are dated by the system's clock, so what they find began a little before it."""
+    return FixedClock(timezone.now() - timedelta(minutes=5))
+
+
+@pytest.fixture
+def web_cast(transactional_db: None, web_clock: FixedClock) -> Cast:
+    return make_cast(web_clock)
+
+
+@pytest.fixture
+def web_worker(web_cast: Cast) -> Actor:
+    return actors.system("worker", web_cast.harbor.id)
+
+
+@pytest.fixture
+def ticket(web_worker: Actor, web_clock: FixedClock) -> Ticket:
+    """A committed incident of Harbor Law."""
+    with tenant_transaction(web_worker.tenant):
+        return services.open_incident(actor=web_worker, alert=FiredAlert(fired_at=web_clock.now()), clock=web_clock)
+
+
+@pytest.fixture
+def tara(web_cast: Cast) -> Client:
+    return signed_in(web_cast.tara)

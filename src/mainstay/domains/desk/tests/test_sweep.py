@@ -16,7 +16,7 @@ from mainstay.kernel import actors
 
 
 @pytest.fixture
-def ticket(transactional_db, clock):
+def fired(transactional_db, clock):
     cast = make_cast(clock)
     with tenant_transaction(cast.elm.id):
         alert = FiredAlert(fired_at=clock.now())
@@ -29,53 +29,53 @@ def told(ticket):
         return [row.payload["threshold"] for row in rows.order_by("id")], SlaNotice.objects.filter(ticket=ticket).count()
 
 
-def test_a_ticket_that_another_worker_holds_is_left_to_it(ticket, clock, postgres_server):
+def test_a_ticket_that_another_worker_holds_is_left_to_it(fired, clock, postgres_server):
     clock.forward(hours=2)
 
     with psycopg.connect(postgres_server.url()) as other:
-        other.execute("SELECT set_config('app.tenant', %s, true)", [str(ticket.tenant)])
-        other.execute("SELECT 1 FROM desk_ticket WHERE id = %s FOR UPDATE", [ticket.id])
+        other.execute("SELECT set_config('app.tenant', %s, true)", [str(fired.tenant)])
+        other.execute("SELECT 1 FROM desk_ticket WHERE id = %s FOR UPDATE", [fired.id])
         tasks.sweep(clock)
-        assert told(ticket) == ([], 0)
+        assert told(fired) == ([], 0)
         other.rollback()
 
     tasks.sweep(clock)
-    assert told(ticket) == (["team:50%"], 1)
+    assert told(fired) == (["team:50%"], 1)
 
 
-def test_a_worker_that_dies_after_firing_has_fired_nothing(ticket, clock):
+def test_a_worker_that_dies_after_firing_has_fired_nothing(fired, clock):
     clock.forward(hours=2)
-    worker = actors.system("worker", ticket.tenant)
+    worker = actors.system("worker", fired.tenant)
 
     def die_before_the_commit():
-        with tenant_transaction(ticket.tenant):
+        with tenant_transaction(fired.tenant):
             services.fire_due_clocks(actor=worker, clock=clock)
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         die_before_the_commit()
 
-    assert told(ticket) == ([], 0)
+    assert told(fired) == ([], 0)
     tasks.sweep(clock)
     tasks.sweep(clock)
-    assert told(ticket) == (["team:50%"], 1)
+    assert told(fired) == (["team:50%"], 1)
 
 
-def test_a_reply_that_came_first_wins_over_the_threshold(ticket, clock):
+def test_a_reply_that_came_first_wins_over_the_threshold(fired, clock):
     clock.forward(hours=2, seconds=-1)
-    worker = actors.system("worker", ticket.tenant)
-    with tenant_transaction(ticket.tenant):
-        services.resolve_incident(actor=worker, incident_id=ticket.id, resolution_code="fixed", clock=clock)
+    worker = actors.system("worker", fired.tenant)
+    with tenant_transaction(fired.tenant):
+        services.resolve_incident(actor=worker, incident_id=fired.id, resolution_code="fixed", clock=clock)
     clock.forward(hours=1)
 
     tasks.sweep(clock)
 
-    assert told(ticket) == ([], 0)
+    assert told(fired) == ([], 0)
 
 
-def test_the_sweep_finds_due_clocks_without_a_tenant_of_its_own(ticket, clock):
-    with tenant_transaction(ticket.tenant):
-        due = SlaClock.objects.get(ticket=ticket).next_fire_at
+def test_the_sweep_finds_due_clocks_without_a_tenant_of_its_own(fired, clock):
+    with tenant_transaction(fired.tenant):
+        due = SlaClock.objects.get(ticket=fired).next_fire_at
     assert due == clock.now() + timedelta(hours=2)
 
     with transaction.atomic():
@@ -83,4 +83,4 @@ def test_the_sweep_finds_due_clocks_without_a_tenant_of_its_own(ticket, clock):
 
     clock.forward(hours=2)
     tasks.sweep(clock)
-    assert told(ticket)[1] == 1
+    assert told(fired)[1] == 1
