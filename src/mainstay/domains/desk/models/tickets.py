@@ -1,6 +1,7 @@
 """Tickets, what happened to them, and what is particular to incidents."""
 
 from django.db import models
+from django.db.models import Q
 
 from mainstay.core.tenancy.models import TenantOwned
 
@@ -57,6 +58,7 @@ class Ticket(TenantOwned):
     closed_at = models.DateTimeField(null=True)
 
     next_due_at = models.DateTimeField(null=True)
+    wakes_at = models.DateTimeField(null=True)
     is_breached = models.BooleanField(default=False)
     updated_at = models.DateTimeField()
     evaluated_at = models.DateTimeField()
@@ -72,6 +74,7 @@ class Ticket(TenantOwned):
             models.Index(fields=["tenant", "status", "priority", "id"], name="desk_ticket_status"),
             models.Index(fields=["tenant", "next_due_at", "id"], name="desk_ticket_due"),
             models.Index(fields=["tenant", "owner", "status"], name="desk_ticket_owner"),
+            models.Index(fields=["wakes_at"], name="desk_ticket_wakes", condition=Q(wakes_at__isnull=False)),
         ]
 
     def __str__(self) -> str:

@@ -11,6 +11,7 @@ from mainstay.domains.desk.queries.incidents import (
     lock_incident,
     open_incidents,
     tenants_with_due_clocks,
+    tenants_with_sleepers,
 )
 from mainstay.domains.desk.queries.lists import INCIDENTS, PRIORITY_TONES, STATUS_TONES
 from mainstay.domains.desk.queries.pages import ClockPanel, Explanation, IncidentPage, TimelineEntry, incident_page, sla_explanation
@@ -42,5 +43,6 @@ __all__ = [
     "search_incidents",
     "sla_explanation",
     "tenants_with_due_clocks",
+    "tenants_with_sleepers",
     "ticket_json",
 ]

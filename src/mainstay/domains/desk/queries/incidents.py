@@ -69,6 +69,17 @@ def tenants_with_due_clocks(now: datetime) -> list[UUID]:
     return list(SlaClock.objects.filter(next_fire_at__lte=now).values_list("tenant", flat=True).distinct())
 
 
+def tenants_with_sleepers(now: datetime) -> list[UUID]:
+    """Return the tenants, of those that the transaction may read, in which time changes a ticket's status now."""
+    return list(Ticket.objects.filter(wakes_at__lte=now).values_list("tenant", flat=True).distinct())
+
+
+def sleepers(tenant: UUID, now: datetime, limit: int) -> list[Ticket]:
+    """Claim tickets whose status time changes now; those that another worker holds are left to it."""
+    rows = Ticket.objects.select_for_update(skip_locked=True, of=("self",)).filter(tenant=tenant, wakes_at__lte=now)
+    return list(rows.select_related("incident").order_by("wakes_at", "id")[:limit])
+
+
 def _found(ticket: Ticket | None) -> Ticket:
     if ticket is None:
         raise NotFound("desk.incident_unknown", "There is no such incident.")

@@ -11,7 +11,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from mainstay.domains.desk.rules.policy import WaitingReason
-from mainstay.domains.desk.rules.tickets import DONE, LIVE, Status
+from mainstay.domains.desk.rules.tickets import DONE, GRACE, LIVE, Status
 from mainstay.kernel.json import Json
 
 
@@ -63,6 +63,13 @@ class Facts:
     started_at: datetime | None = None
     resolved_at: datetime | None = None
     closed_at: datetime | None = None
+
+    @property
+    def wakes_at(self) -> datetime | None:
+        """Return when time alone changes the status: scheduled work goes on, what is resolved closes after its grace."""
+        if self.status is Status.WAITING:
+            return self.resume_at
+        return self.resolved_at + GRACE if self.status is Status.RESOLVED and self.resolved_at else None
 
     @property
     def waiting_reason(self) -> WaitingReason | None:

@@ -6,7 +6,7 @@ Invariant: what a service changes on a ticket it first appends to the ticket's e
 
 from mainstay.domains.desk.services.alerts import AlertNews, incident_of_alert, open_incident, recover_incident
 from mainstay.domains.desk.services.automation import hand_to_person, record_automation, release_automation
-from mainstay.domains.desk.services.clocks import RepairReport, fire_due_clocks, rebuild_clocks
+from mainstay.domains.desk.services.clocks import RepairReport, fire_due_clocks, rebuild_clocks, wake_tickets
 from mainstay.domains.desk.services.incidents import (
     add_note,
     assign_incident,
@@ -37,4 +37,5 @@ __all__ = [
     "reopen_incident",
     "resolve_incident",
     "take_incident",
+    "wake_tickets",
 ]

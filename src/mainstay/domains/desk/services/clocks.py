@@ -10,11 +10,14 @@ from mainstay.core.access.services import require
 from mainstay.core.jobs import outbox
 from mainstay.core.ledger import services as ledger
 from mainstay.domains.desk.models import SlaClock, SlaNotice, Ticket, TicketEvent
-from mainstay.domains.desk.queries.incidents import event_rows, tickets_due
+from mainstay.domains.desk.queries.incidents import event_rows, sleepers, tickets_due
 from mainstay.domains.desk.rules import sla
+from mainstay.domains.desk.rules.folding import Did
 from mainstay.domains.desk.rules.policy import Audience, Threshold
 from mainstay.domains.desk.rules.sla import ClockState
+from mainstay.domains.desk.rules.tickets import Status
 from mainstay.domains.desk.services import journal
+from mainstay.domains.desk.services.alerts import payload_of
 from mainstay.kernel.actors import Actor
 from mainstay.kernel.calendars import from_us, to_us
 from mainstay.kernel.clock import Clock
@@ -43,6 +46,20 @@ def fire_due_clocks(*, actor: Actor, clock: Clock, limit: int = 100) -> int:
         for state in states:
             _fire(ticket, actor, state, clock)
         journal.write_clocks(ticket, event_rows(ticket), states)
+    return len(tickets)
+
+
+@transaction.atomic
+def wake_tickets(*, actor: Actor, clock: Clock, limit: int = 100) -> int:
+    """Let time do what it was asked to: scheduled work goes on, what was resolved closes after its grace."""
+    require(actor, "desk.incident.wake")
+    tickets = sleepers(actor.tenant, clock.now(), limit)
+    for ticket in tickets:
+        to = Status.OPEN if ticket.status == Status.WAITING else Status.CLOSED
+        journal.append(ticket, actor, Did.STATUS, {"to": to, "reason": "its time has come"}, clock=clock)
+        journal.settle(ticket, actor, clock=clock)
+        ledger.record(actor, "desk.incident.woken", ticket.id, clock=clock, body={"to": to})
+        outbox.publish(actor, "incident.moved", ticket.id, payload_of(ticket, to=to), clock=clock)
     return len(tickets)
 
 

@@ -42,6 +42,7 @@ FACT_COLUMNS = (
     "started_at",
     "resolved_at",
     "closed_at",
+    "wakes_at",
 )
 
 

@@ -11,7 +11,7 @@ from mainstay.core.jobs.models import Event
 from mainstay.core.tenancy.binding import tenant_transaction
 from mainstay.domains.desk import services, tasks
 from mainstay.domains.desk.models import SlaClock, SlaNotice
-from mainstay.domains.desk.tests.conftest import FiredAlert
+from mainstay.domains.desk.tests.conftest import FiredAlert, now_of
 from mainstay.kernel import actors
 
 
@@ -71,6 +71,46 @@ def test_a_reply_that_came_first_wins_over_the_threshold(fired, clock):
     tasks.sweep(clock)
 
     assert told(fired) == ([], 0)
+
+
+def status_of(ticket):
+    return now_of(ticket).status
+
+
+def test_scheduled_work_goes_on_at_its_time(fired, clock):
+    resume_at = clock.now() + timedelta(hours=5)
+    with tenant_transaction(fired.tenant):
+        services.change_status(
+            actor=actors.system("worker", fired.tenant),
+            incident_id=fired.id,
+            to="waiting",
+            waiting_for="scheduled",
+            resume_at=resume_at,
+            clock=clock,
+        )
+
+    clock.forward(hours=5, seconds=-1)
+    tasks.sweep(clock)
+    assert status_of(fired) == "waiting"
+    clock.forward(seconds=1)
+    tasks.sweep(clock)
+    assert status_of(fired) == "open"
+
+
+def test_what_is_resolved_closes_after_seven_days_and_stays_closed(fired, clock):
+    with tenant_transaction(fired.tenant):
+        services.resolve_incident(actor=actors.system("worker", fired.tenant), incident_id=fired.id, resolution_code="fixed", clock=clock)
+
+    clock.forward(days=7)
+    tasks.sweep(clock)
+    assert status_of(fired) == "resolved"  # it was resolved a microsecond after it opened
+    clock.forward(seconds=1)
+    tasks.sweep(clock)
+    closed = now_of(fired)
+    tasks.sweep(clock)
+
+    assert (closed.status, closed.resolution_code, closed.wakes_at) == ("closed", "fixed", None)
+    assert now_of(fired).version == closed.version
 
 
 def test_the_sweep_finds_due_clocks_without_a_tenant_of_its_own(fired, clock):
