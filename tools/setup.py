@@ -26,7 +26,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--dev", action="store_true", help="also what tests and checks need")
     arguments = parser.parse_args()
-    if sys.version_info < (3, 11):
+    if sys.version_info < (3, 11):  # noqa: UP036 - an older interpreter may well start this file, and should be told
         return fail(
             f"Python {platform.python_version()} is too old", "install Python 3.11 or newer, or name one: make PYTHON=python3.12 up"
         )

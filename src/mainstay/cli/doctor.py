@@ -13,8 +13,8 @@ import typer
 from mainstay.cli.processes import say
 from mainstay.engines.checks import CHECKS, Outcome, as_json, examine_all
 from mainstay.engines.layout import Layout
+from mainstay.engines.plan import running_installation
 from mainstay.engines.status import supervisor_pid
-from mainstay.engines.supervisor import running_installation
 from mainstay.kernel.errors import MainstayError
 
 EXIT_FAILED = 8

@@ -16,10 +16,11 @@ from mainstay.engines import ground, steps
 from mainstay.engines.accounts import accounts_of_this_machine, ensure_system_users
 from mainstay.engines.clickhouse.process import TelemetryProcess
 from mainstay.engines.layout import Layout
+from mainstay.engines.plan import plan_of, running_installation
 from mainstay.engines.postgres.server import PostgresServer
 from mainstay.engines.processes import Installation
 from mainstay.engines.status import Status, read_status, supervisor_pid
-from mainstay.engines.supervisor import Supervisor, running_installation
+from mainstay.engines.supervisor import Supervisor
 from mainstay.kernel.errors import Unavailable
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -43,7 +44,7 @@ def up() -> None:
     """Start everything on this machine, keep it running, and print the address. Ctrl-C stops in order."""
     layout = Layout.from_environment()
     say(f"\n  Mainstay     data {layout.data}     no account, nothing leaves this machine")
-    raise typer.Exit(Supervisor(layout, say).run())
+    raise typer.Exit(Supervisor(layout, say).run(lambda: plan_of(layout)))
 
 
 def down() -> None:

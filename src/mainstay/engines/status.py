@@ -14,6 +14,7 @@ from typing import Literal, TypedDict
 import psutil
 
 from mainstay.engines.layout import Layout
+from mainstay.kernel.errors import Unavailable
 
 State = Literal["starting", "running", "waiting", "stopped"]
 _MIB = 1024 * 1024
@@ -91,7 +92,12 @@ def supervisor_pid(layout: Layout) -> int | None:
 
 def take_lock(layout: Layout) -> int | None:
     """Take the installation's lock for the life of this process; None when another supervisor has it."""
-    descriptor = os.open(layout.lock_file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        layout.run.mkdir(parents=True, exist_ok=True, mode=0o755)
+        descriptor = os.open(layout.lock_file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    except OSError as problem:
+        cause = f"{problem.filename} cannot be written ({problem.strerror})"
+        raise Unavailable("engines.data_not_writable", f"{cause}; name another data folder in MAINSTAY_DATA", retryable=False) from problem
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -14,14 +14,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from types import FrameType
 
-from mainstay.engines import ground, ports, steps
-from mainstay.engines.accounts import accounts_of_this_machine, ensure_system_users
+from mainstay.engines import ports
 from mainstay.engines.children import Child, wait_ready
-from mainstay.engines.clickhouse.process import TelemetryProcess
 from mainstay.engines.layout import Layout
-from mainstay.engines.postgres.examine import require_usable
-from mainstay.engines.postgres.server import MAJOR, PostgresServer
-from mainstay.engines.processes import Installation, Process
+from mainstay.engines.plan import Plan, Stage
+from mainstay.engines.processes import Process
 from mainstay.engines.status import State, Watched, take_lock, write_status
 from mainstay.kernel.errors import MainstayError
 
@@ -65,21 +62,18 @@ class Supervisor:
         self._ending = False
         self._lock: int | None = None
 
-    def run(self) -> int:
+    def run(self, plan: Callable[[], Plan]) -> int:
         """Start, supervise until a signal, stop. Returns the exit code; 0 also when the installation already runs.
 
         Errors: what a step of the start refused, after everything that was started has been stopped.
         """
-        accounts = accounts_of_this_machine()
-        ensure_system_users(accounts)
-        ground.prepare(self.layout, accounts)
         self._lock = take_lock(self.layout)
         if self._lock is None:
             self._say(f"Mainstay is already running at {self.layout.url} (mainstay status, mainstay link, mainstay down).")
             return 0
         wake = self._listen()
         try:
-            self._start(accounts_installation(self.layout))
+            self._start(plan())
             while not self._ending:
                 self._look_after()
                 wait(wake, self._next_wait())
@@ -91,48 +85,22 @@ class Supervisor:
 
     # --- start ---------------------------------------------------------------------------------------------------------
 
-    def _start(self, installation: Installation) -> None:
+    def _start(self, plan: Plan) -> None:
         began = time.monotonic()
         ports.require_free(self.layout.port, setting="web.port", config_file=self.layout.config_file)
-        self._line("database", self._start_database(installation), began)
-        mark = time.monotonic()
-        self._line("telemetry", self._start_telemetry(installation), mark)
-        mark = time.monotonic()
-        steps.migrate(installation)
-        steps.prepare(installation)
-        self._line("schema", "migrated, ledger opened", mark)
-        mark = time.monotonic()
-        self._line("processes", self._start_processes(installation), mark)
+        for stage in plan.stages:
+            mark = time.monotonic()
+            text = self._pass(stage)
+            self._say(f"  [ok] {stage.name:<11} {text:<50} {time.monotonic() - mark:5.1f} s")
         self._ready = True
         self._publish()
-        link = steps.make_link(installation)
-        self._say(f"  Open {link}  (signs you in once, valid 15 min)      ready in {time.monotonic() - began:.1f} s")
+        self._say(f"{plan.invitation()}      ready in {time.monotonic() - began:.1f} s")
 
-    def _start_database(self, installation: Installation) -> str:
-        if not self.layout.has_embedded_postgres:
-            facts = require_usable(self.layout.database_url("app"))
-            return f"PostgreSQL {facts.version // 10000}, external"
-        self._bring_up(installation.postgres())
-        PostgresServer(self.layout, installation.accounts).make_roles_and_database()
-        return f"PostgreSQL {MAJOR}, embedded"
-
-    def _start_telemetry(self, installation: Installation) -> str:
-        if not self.layout.has_embedded_telemetry:
-            return "ClickHouse, external"
-        self._bring_up(installation.telemetry())
-        return "ClickHouse, embedded"
-
-    def _start_processes(self, installation: Installation) -> str:
-        for process in (installation.web(), installation.worker(), installation.collector()):
+    def _pass(self, stage: Stage) -> str:
+        stage.first()
+        for process in stage.processes:
             self._bring_up(process)
-        if not self.layout.settings["agent.enabled"]:
-            return "web, worker, collector"
-        if installation.accounts.is_separate:
-            self._bring_up(installation.helper())
-        steps.join_own_machine(installation)
-        self._bring_up(installation.agent())
-        repair = "agent and helper" if installation.accounts.is_separate else "agent"
-        return f"web, worker, collector, {repair} of this machine"
+        return stage.then()
 
     def _bring_up(self, process: Process) -> None:
         watch = Watch(process)
@@ -234,24 +202,9 @@ class Supervisor:
         ready = self._ready and all(watch.state == "running" for watch in self._watches)
         write_status(self.layout, ready=ready, processes=[watch.seen() for watch in self._watches])
 
-    def _line(self, name: str, text: str, began: float) -> None:
-        self._say(f"  [ok] {name:<11} {text:<52} {time.monotonic() - began:5.1f} s")
-
 
 class Interrupted(Exception):
     """A person or the system asked us to end while we were starting."""
-
-
-def accounts_installation(layout: Layout) -> Installation:
-    """Return the installation with the address of telemetry for this start."""
-    accounts = accounts_of_this_machine()
-    url = TelemetryProcess(layout, accounts).prepare() if layout.has_embedded_telemetry else layout.telemetry_url()
-    return Installation(layout, accounts, url)
-
-
-def running_installation(layout: Layout) -> Installation:
-    """Return the installation as the running supervisor made it (for `mainstay link`)."""
-    return Installation(layout, accounts_of_this_machine(), layout.telemetry_url())
 
 
 def wait(descriptor: int, timeout_s: float) -> None:
