@@ -21,6 +21,7 @@ from django.urls import reverse
 from mainstay.core.access import queries, sessions, tokens
 from mainstay.core.access.models import Person, Token
 from mainstay.core.access.problems import unauthenticated, wants_json
+from mainstay.core.access.requests import Request
 from mainstay.core.access.roles import FACTOR_COMPULSORY
 from mainstay.kernel.actors import Actor, Via
 from mainstay.kernel.errors import Refused
@@ -38,7 +39,7 @@ class Found:
     person: Person | None = None
 
 
-def of(request: HttpRequest, slug: str | None) -> Found | HttpResponse:
+def of(request: Request, slug: str | None) -> Found | HttpResponse:
     """Return the sender, or the answer that asks for credentials. Errors: NotFound, Refused."""
     header = request.headers.get("Authorization", "")
     if header:
@@ -49,7 +50,7 @@ def of(request: HttpRequest, slug: str | None) -> Found | HttpResponse:
     return _by_session(request, request.user, slug)
 
 
-def signed_in(request: HttpRequest) -> Found | None:
+def signed_in(request: Request) -> Found | None:
     """Return the person of a session as an actor at home, whatever has been proved so far; None when there is none."""
     if not isinstance(request.user, Person):
         return None
@@ -59,7 +60,7 @@ def signed_in(request: HttpRequest) -> Found | None:
     return Found(queries.actor_of_person(person, reach, where, Via.WEB), where, person)
 
 
-def refresh_session(request: HttpRequest) -> None:
+def refresh_session(request: Request) -> None:
     """End a session whose time is over; note the use of a living one."""
     if not request.user.is_authenticated:
         return
@@ -70,7 +71,7 @@ def refresh_session(request: HttpRequest) -> None:
     sessions.touch(request, at)
 
 
-def _by_session(request: HttpRequest, person: Person, slug: str | None) -> Found | HttpResponse:
+def _by_session(request: Request, person: Person, slug: str | None) -> Found | HttpResponse:
     _check_csrf(request)
     reach = queries.reach_of_person(person, request.clock.now())
     where = queries.scope(reach, person.home_id, slug)
@@ -80,7 +81,7 @@ def _by_session(request: HttpRequest, person: Person, slug: str | None) -> Found
     return Found(queries.actor_of_person(person, reach, where, Via.WEB), where, person)
 
 
-def _missing_factor(request: HttpRequest, person: Person, reach: queries.Reach) -> HttpResponse | None:
+def _missing_factor(request: Request, person: Person, reach: queries.Reach) -> HttpResponse | None:
     """A password alone is not enough for the roles that need a second factor; a console link on loopback is.
 
     Errors: Refused for a link session that left the loopback interface.
@@ -104,7 +105,7 @@ def needs_factor(reach: queries.Reach) -> bool:
     return any(roles & FACTOR_COMPULSORY for roles in reach.values())
 
 
-def is_loopback(request: HttpRequest) -> bool:
+def is_loopback(request: Request) -> bool:
     """Tell whether the request came to, and from, this machine itself."""
     host = request.get_host()
     name = host if host.endswith("]") else host.rpartition(":")[0] or host
@@ -118,7 +119,7 @@ def _is_loopback_address(text: str) -> bool:
         return text == ""  # a unix socket has no address
 
 
-def _by_token(request: HttpRequest, header: str, slug: str | None) -> Found | None:
+def _by_token(request: Request, header: str, slug: str | None) -> Found | None:
     """Errors: NotFound for a client out of reach. None: no valid token; which part was wrong is not told."""
     scheme, _, text = header.partition(" ")
     presented = tokens.read(text.strip()) if scheme.lower() == "bearer" else None
@@ -152,7 +153,7 @@ def _note_use(token: Token, at: datetime) -> None:
         Token.objects.filter(id=token.id).update(last_used_at=at)
 
 
-def _check_csrf(request: HttpRequest) -> None:
+def _check_csrf(request: Request) -> None:
     """API views are exempt from Django's check for the sake of tokens; a session's cookie is never exempt.
 
     Errors: Refused("access.csrf").
@@ -165,7 +166,7 @@ def _unreachable(request: HttpRequest) -> HttpResponse:
     raise AssertionError("the CSRF check never calls the view")
 
 
-def _to_sign_in(request: HttpRequest) -> HttpResponse:
+def _to_sign_in(request: Request) -> HttpResponse:
     """Send a person to the sign-in page and back. A fragment cannot show it, so htmx is told to load the whole page."""
     address = f"{reverse('account_login')}?next={quote(request.get_full_path())}"
     if "HX-Request" in request.headers:

@@ -7,6 +7,7 @@ answers exactly like one that does not exist.
 """
 
 from collections.abc import Awaitable, Callable
+from typing import cast
 
 from asgiref.sync import async_to_sync, iscoroutinefunction, markcoroutinefunction, sync_to_async
 from django.db import transaction
@@ -15,6 +16,7 @@ from django.urls import get_script_prefix, set_script_prefix
 
 from mainstay.core.access import identity, refusals
 from mainstay.core.access.problems import problem_response
+from mainstay.core.access.requests import Request
 from mainstay.core.tenancy.binding import bind
 from mainstay.kernel.clock import SystemClock
 from mainstay.kernel.errors import MainstayError, NotFound
@@ -26,7 +28,7 @@ UNBOUND = ("/static/", "/agent/v1/", "/healthz", "/favicon.ico")
 PUBLIC = ("/hello/", "/account/")
 _SCOPED = "/c/"
 
-Handler = Callable[[HttpRequest], HttpResponseBase | Awaitable[HttpResponseBase]]
+Handler = Callable[[Request], HttpResponseBase | Awaitable[HttpResponseBase]]
 
 
 class ScopeMiddleware:
@@ -41,16 +43,16 @@ class ScopeMiddleware:
         if self.is_async:
             markcoroutinefunction(self)
 
-    def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
+    def __call__(self, request: Request) -> HttpResponseBase | Awaitable[HttpResponseBase]:
         return self._answer_async(request) if self.is_async else self._answer(request)
 
-    async def _answer_async(self, request: HttpRequest) -> HttpResponseBase:
+    async def _answer_async(self, request: Request) -> HttpResponseBase:
         """An agent waits long for its commands; it must not hold a thread while it does."""
         if request.path_info.startswith(UNBOUND):
-            return await self.get_response(request)  # type: ignore[misc] # is_async: the handler is a coroutine
+            return await cast(Awaitable[HttpResponseBase], self.get_response(request))
         return await sync_to_async(self._answer, thread_sensitive=True)(request)
 
-    def _answer(self, request: HttpRequest) -> HttpResponseBase:
+    def _answer(self, request: Request) -> HttpResponseBase:
         if request.path_info.startswith(UNBOUND):
             return self._next(request)
         request.clock = SystemClock()
@@ -63,12 +65,12 @@ class ScopeMiddleware:
         finally:
             set_script_prefix(prefix)
 
-    def _next(self, request: HttpRequest) -> HttpResponseBase:
+    def _next(self, request: Request) -> HttpResponseBase:
         if self.is_async:
-            return async_to_sync(self.get_response)(request)  # type: ignore[arg-type] # is_async: the handler is a coroutine
-        return self.get_response(request)  # type: ignore[return-value] # not is_async: the handler answers at once
+            return async_to_sync(cast(Callable[[Request], Awaitable[HttpResponseBase]], self.get_response))(request)
+        return cast(HttpResponseBase, self.get_response(request))
 
-    def _place(self, request: HttpRequest) -> HttpResponseBase:
+    def _place(self, request: Request) -> HttpResponseBase:
         """Find out where the request points and who sends it, then answer within that scope."""
         request.get_host()  # refuses a foreign Host header (DNS rebinding) before anything is looked up
         slug = _strip_scope(request)
@@ -82,7 +84,7 @@ class ScopeMiddleware:
         request.tenant_scope = found.where.named
         return self._bound(request)
 
-    def _public(self, request: HttpRequest, slug: str | None) -> HttpResponseBase:
+    def _public(self, request: Request, slug: str | None) -> HttpResponseBase:
         """Sign-in pages write accounts and sessions, which stand outside the wall, some of them while they are read.
 
         A tenant is bound only for a person who is signed in already, factor or not.
@@ -97,13 +99,13 @@ class ScopeMiddleware:
                 bind(found.actor.tenant)
             return self._kept_if_well(request)
 
-    def _bound(self, request: HttpRequest) -> HttpResponseBase:
+    def _bound(self, request: Request) -> HttpResponseBase:
         reads = request.method in SAFE_METHODS
         with transaction.atomic():
             bind(request.actor.tenant, readable=request.actor.readable, read_only=reads)
             return self._kept_if_well(request)
 
-    def _kept_if_well(self, request: HttpRequest) -> HttpResponseBase:
+    def _kept_if_well(self, request: Request) -> HttpResponseBase:
         """Answer inside the running transaction and give it up when the answer is an error."""
         response = self._next(request)
         if response.status_code >= 400:

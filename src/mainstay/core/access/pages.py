@@ -7,7 +7,7 @@ from allauth.account.adapter import get_adapter
 from allauth.account.internal.flows.login import record_authentication
 from allauth.mfa.utils import is_mfa_enabled
 from django.contrib.auth.decorators import login_required
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import URLPattern, path, reverse
 from django.views.decorators.cache import never_cache
@@ -16,13 +16,14 @@ from django.views.decorators.http import require_http_methods, require_safe
 from mainstay.core.access import identity, sessions
 from mainstay.core.access.forms import HelloForm
 from mainstay.core.access.models import OneTimeLink, Person
+from mainstay.core.access.requests import Request
 from mainstay.core.access.services import links
 from mainstay.kernel.errors import Refused
 
 
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
-def hello(request: HttpRequest, token: str) -> HttpResponse:
+def hello(request: Request, token: str) -> HttpResponse:
     """Show one button, and sign in when it is pressed: a mail scanner or a preview that only reads uses nothing up."""
     _only_on_loopback(request)
     link = links.find_link(token, request.clock)
@@ -39,19 +40,19 @@ def hello(request: HttpRequest, token: str) -> HttpResponse:
 
 @login_required
 @require_safe
-def welcome(request: HttpRequest) -> HttpResponse:
+def welcome(request: Request) -> HttpResponse:
     """Offer a passkey, or a password with an authenticator app, or later."""
     return render(
         request, "access/welcome.html", {"is_loopback": identity.is_loopback(request), "has_factor": is_mfa_enabled(request.user)}
     )
 
 
-def _only_on_loopback(request: HttpRequest) -> None:
+def _only_on_loopback(request: Request) -> None:
     if not identity.is_loopback(request):
         raise Refused("access.link_loopback_only", "A link from the console signs in on this machine only: open it at localhost.")
 
 
-def _sign_in(request: HttpRequest, person: Person) -> None:
+def _sign_in(request: Request, person: Person) -> None:
     """Open a session that is marked as proved by the console: it stays on loopback until a factor is added."""
     person.backend = "allauth.account.auth_backends.AuthenticationBackend"
     get_adapter(request).login(request, person)

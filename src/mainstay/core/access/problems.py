@@ -85,7 +85,7 @@ def _page(request: HttpRequest, document: dict[str, object]) -> HttpResponse:
     status = document["status"]
     assert isinstance(status, int)  # noqa: S101 - as above
     try:
-        body = render_to_string(f"ui/errors/{status}.html", {"problem": document, **document}, request=request)
+        body: str = render_to_string(f"ui/errors/{status}.html", {"problem": document, **document}, request=request)
     except Exception:  # the last boundary: a page that fails to explain an error must not replace it by another
         log.exception("the page for status %s cannot be rendered", status)
         body = f"<!doctype html><title>{status}</title><h1>{escape(document['title'])}</h1><p>{escape(document['detail'])}</p>"

@@ -18,6 +18,7 @@ from mainstay.core.tenancy.binding import tenant_transaction
 from mainstay.core.tenancy.ids import new_id
 from mainstay.kernel.actors import Actor
 from mainstay.kernel.clock import Clock
+from mainstay.kernel.json import Json
 
 PER_MINUTE_MAX = 100
 _ACTORS_MAX = 10_000
@@ -65,7 +66,7 @@ def write(waiting: list[Refusal], clock: Clock) -> None:
 
 
 def _leaf(refusal: Refusal, clock: Clock, more: dict[str, int]) -> None:
-    body = {
+    body: dict[str, Json] = {
         "action": refusal.action,
         "reason": str(refusal.ruling.reason),
         "policy": refusal.ruling.policy,

@@ -22,6 +22,7 @@ class RowSecurity(Operation):
 
     Reading honours `app.scope` (a list of tenants) only in a read-only transaction; writing goes to `app.tenant` alone.
     `insert_only` tables also refuse UPDATE, DELETE and TRUNCATE to everybody, by trigger.
+    Foreign keys to other tenant tables come to include the tenant.
     """
 
     reduces_to_sql = True
@@ -45,6 +46,8 @@ class RowSecurity(Operation):
                 f'CREATE POLICY tenant_wall ON "{table}" USING ({_TENANT} OR {_SCOPE}) WITH CHECK ({_TENANT})'
             )
             schema_editor.execute(f'REVOKE TRUNCATE ON "{table}" FROM mainstay_app')
+            # Django writes foreign keys at the end of the migration, so they can be replaced only behind them.
+            schema_editor.deferred_sql.append(_within_tenant(table))
         for table in self.insert_only:
             schema_editor.execute(_REFUSE_FUNCTION, params=None)
             schema_editor.execute(
@@ -76,3 +79,33 @@ BEGIN
     RAISE EXCEPTION 'rows of % are written once and never changed', TG_TABLE_NAME USING ERRCODE = 'restrict_violation';
 END $$
 """
+
+# PostgreSQL checks a foreign key with the rights of the table's owner and past row-level security. A plain key would accept
+# the id of another tenant's row and refuse one that does not exist, and so tell them apart. With the tenant in the key both
+# are refused alike.
+_WITHIN_TENANT = """
+DO $do$
+DECLARE key record;
+BEGIN
+    FOR key IN
+        SELECT c.conname, c.confrelid::regclass AS target, a.attname AS source_column, b.attname AS target_column
+        FROM pg_constraint c
+        JOIN pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = c.conkey[1]
+        JOIN pg_attribute b ON b.attrelid = c.confrelid AND b.attnum = c.confkey[1]
+        WHERE c.contype = 'f' AND c.conrelid = '"{table}"'::regclass AND cardinality(c.conkey) = 1
+          AND EXISTS (SELECT FROM pg_attribute t WHERE t.attrelid = c.confrelid AND t.attname = 'tenant' AND NOT t.attisdropped)
+    LOOP
+        IF NOT EXISTS (SELECT FROM pg_class WHERE relname = left(key.target::text, 48) || '_in_tenant') THEN
+            EXECUTE format('CREATE UNIQUE INDEX %I ON %s (%I, tenant)',
+                left(key.target::text, 48) || '_in_tenant', key.target, key.target_column);
+        END IF;
+        EXECUTE format('ALTER TABLE "{table}" DROP CONSTRAINT %I', key.conname);
+        EXECUTE format('ALTER TABLE "{table}" ADD CONSTRAINT %I FOREIGN KEY (%I, tenant) REFERENCES %s (%I, tenant)'
+            ' DEFERRABLE INITIALLY DEFERRED', key.conname, key.source_column, key.target, key.target_column);
+    END LOOP;
+END $do$
+"""
+
+
+def _within_tenant(table: str) -> str:
+    return _WITHIN_TENANT.replace("{table}", table)

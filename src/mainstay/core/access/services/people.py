@@ -124,4 +124,4 @@ def _check_role(actor: Actor, role: str) -> None:
 
 def _other_owner(tenant: UUID, person_id: UUID | None, clock: Clock) -> bool:
     rows = queries.assignments(tenant, clock.now()).filter(role=Role.OWNER, person__is_active=True)
-    return rows.exclude(person_id=person_id).exists()
+    return any(row.person_id != person_id for row in rows)
