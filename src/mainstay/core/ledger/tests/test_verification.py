@@ -34,20 +34,19 @@ def test_an_empty_log_has_nothing_to_find(log: LogUnderTest) -> None:
     assert verified(log).ok
 
 
-SEQ = "entry_id = (SELECT entry_id FROM ledger_leaf WHERE tenant = %s AND seq = 2)"
-ENTRY = SEQ.replace("entry_id =", "id =", 1)
+LEAF_2 = "(SELECT entry_id FROM ledger_leaf WHERE tenant = %s AND seq = 2)"
 
 
 @pytest.mark.parametrize(
     ("statement", "found"),
     [
-        (f"UPDATE ledger_entry SET out = 'failed' WHERE {ENTRY}", [(Fault.LEAF_DIFFERS_FROM_ENTRY, 2)]),
-        (f"UPDATE ledger_entry SET out = 'nonsense' WHERE {ENTRY}", [(Fault.LEAF_DIFFERS_FROM_ENTRY, 2)]),
-        (f"DELETE FROM ledger_entry WHERE {ENTRY}", [(Fault.ENTRY_MISSING, 2)]),
-        (f"DELETE FROM ledger_body WHERE {SEQ}", [(Fault.BODY_MISSING, 2)]),
-        (f"UPDATE ledger_body SET state = 'erased', sealed = NULL WHERE {SEQ}", [(Fault.BODY_MISSING, 2)]),
-        (f"UPDATE ledger_body SET salt = decode(repeat('00', 32), 'hex') WHERE {SEQ}", [(Fault.BODY_DIFFERS, 2)]),
-        (f"UPDATE ledger_body SET sealed = sealed || '\\x00' WHERE {SEQ}", [(Fault.BODY_DIFFERS, 2)]),
+        ("UPDATE ledger_entry SET out = 'failed' WHERE THE_ENTRY", [(Fault.LEAF_DIFFERS_FROM_ENTRY, 2)]),
+        ("UPDATE ledger_entry SET out = 'nonsense' WHERE THE_ENTRY", [(Fault.LEAF_DIFFERS_FROM_ENTRY, 2)]),
+        ("DELETE FROM ledger_entry WHERE THE_ENTRY", [(Fault.ENTRY_MISSING, 2)]),
+        ("DELETE FROM ledger_body WHERE OF_THE_ENTRY", [(Fault.BODY_MISSING, 2)]),
+        ("UPDATE ledger_body SET state = 'erased', sealed = NULL WHERE OF_THE_ENTRY", [(Fault.BODY_MISSING, 2)]),
+        ("UPDATE ledger_body SET salt = decode(repeat('00', 32), 'hex') WHERE OF_THE_ENTRY", [(Fault.BODY_DIFFERS, 2)]),
+        ("UPDATE ledger_body SET sealed = sealed || '\\x00' WHERE OF_THE_ENTRY", [(Fault.BODY_DIFFERS, 2)]),
         ("UPDATE ledger_leaf SET hash = decode(repeat('00', 32), 'hex') WHERE tenant = %s AND seq = 2", [(Fault.LEAF_HASH, 2)]),
         ("DELETE FROM ledger_leaf WHERE tenant = %s AND seq = 2", [(Fault.LEAF_MISSING, 2), (Fault.LEAF_MISSING, 2)]),
         ("UPDATE ledger_tile SET hashes = '\\x00' WHERE tenant = %s", [(Fault.TILE_DIFFERS, 0)]),
@@ -62,7 +61,7 @@ ENTRY = SEQ.replace("entry_id =", "id =", 1)
 def test_a_change_behind_its_back_is_found(log: LogUnderTest, statement, found) -> None:
     log.record(257)
     log.sequence()
-    log.tamper(statement, log.tenant)
+    log.tamper(statement.replace("OF_THE_ENTRY", f"entry_id = {LEAF_2}").replace("THE_ENTRY", f"id = {LEAF_2}"), log.tenant)
 
     report = verified(log)
 
