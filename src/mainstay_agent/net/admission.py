@@ -55,7 +55,7 @@ def join(home: Home, url: str, code: Code) -> Receipt:
     exchange.connect()
     joined = enrolment.join(exchange, url.rstrip("/"), code, candidate)
     exchange.close()
-    body = {
+    body: dict[str, JSON] = {
         "op": "enrol",
         "receipt": joined.receipt.body,
         "code": str(code),

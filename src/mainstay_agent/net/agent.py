@@ -263,6 +263,7 @@ class Device:
         """Without its root half the agent goes on observing with what it knew last, and says so."""
         try:
             self.status = self.parts.authority.ask("query", body)
+            self.orders.stand_at(self.status.get("checkpoint"))
             self.is_helper_silent = False
         except ConnectionError as problem:
             self.is_helper_silent = True
@@ -294,7 +295,7 @@ class Device:
         fetched = self.orders.fetch_documents(self.link, self.status, reply.data.get("docs"))
         if fetched:
             self.refresh()
-        if self.orders.submit(reply.data.get("commands"), self.status):
+        if self.orders.submit(reply.data.get("commands"), self._log_keys()):
             self.want_heartbeat()  # our position in the ledger may have moved: the server needs it for its next proof
         return fetched
 
@@ -311,15 +312,16 @@ class Device:
             self._known_dicts.add(sent)
 
     def _answer_heartbeat(self, reply: Reply) -> None:
-        self.witness.answer(reply.data.get("checkpoint"), [str(key) for key in self._log_keys()])
+        self.witness.answer(reply.data.get("checkpoint"), self._log_keys())
+        self.orders.stand_at(self.witness.position)
         try:
             self.parts.authority.ask("docs", {"op": "heard", "reply": reply.envelope})
         except Rejected:
             return  # too long for a frame: the next heartbeat's reply will do
 
-    def _log_keys(self) -> list[JSON]:
+    def _log_keys(self) -> list[str]:
         keys = self.status.get("log_keys")
-        return list(keys) if isinstance(keys, list | tuple) else []
+        return [str(key) for key in keys] if isinstance(keys, list | tuple) else []
 
     def _number_waiting(self) -> None:
         spool = self.parts.spool

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from mainstay_agent.authority.embedded import Asks
 from mainstay_agent.net.link import Link
-from mainstay_agent.net.witness import is_stale_proof
+from mainstay_agent.net.witness import fit_proof
 from mainstay_trust.canonical import JSON
 from mainstay_trust.errors import Rejected
 
@@ -20,7 +20,8 @@ POSITIONS_MAX = 16
 @dataclass(slots=True)
 class Orders:
     authority: Asks
-    positions: list[tuple[int, str]] = field(default_factory=list)
+    position: JSON = None
+    older: list[JSON] = field(default_factory=list)
     refusals: dict[str, int] = field(default_factory=dict)
     wants_restart: bool = False
     expects_results: bool = True
@@ -39,19 +40,26 @@ class Orders:
             return False
         return True
 
-    def submit(self, deliveries: JSON, status: Mapping[str, JSON]) -> int:
+    def submit(self, deliveries: JSON, logs: Sequence[str]) -> int:
         """Submit what came; return how many commands were handed over. Those whose proof is stale wait for a fresh one."""
-        position, logs, handed = status.get("checkpoint"), _texts(status.get("log_keys")), 0
+        handed = 0
         for delivery in deliveries if isinstance(deliveries, list | tuple) else ():
-            if not isinstance(delivery, Mapping) or is_stale_proof(delivery, position, self.positions, logs):
+            fitting = fit_proof(delivery, self.position, self.older, logs) if isinstance(delivery, Mapping) else None
+            if fitting is None:
                 continue
-            answer = self.authority.ask("submit", {"delivery": delivery})
+            answer = self.authority.ask("submit", {"delivery": fitting})
             handed += 1
             self.expects_results = True
-            self._remember(position, answer.get("checkpoint"))
-            position = answer.get("checkpoint")
+            self.stand_at(answer.get("checkpoint"))
             self.wants_restart = self.wants_restart or answer.get("wants_restart") is True
         return handed
+
+    def stand_at(self, position: JSON) -> None:
+        """Remember where in the ledger the authority stands, and where it stood before."""
+        if position is None or position == self.position:
+            return
+        self.older = [*self.older, self.position][-POSITIONS_MAX:] if self.position is not None else self.older
+        self.position = position
 
     def send_results(self, link: Link) -> bool:
         """Send waiting results, oldest first; tell whether there may be more."""
@@ -70,11 +78,6 @@ class Orders:
         self.authority.ask("log", {"ack_through": min(through, _last_seq(results))})
         return True
 
-    def _remember(self, before: JSON, after: JSON) -> None:
-        if isinstance(before, Mapping) and before != after:
-            self.positions.append((int(str(before["size"])), str(before["root"])))
-            del self.positions[:-POSITIONS_MAX]
-
 
 def _is_newer(announced: Mapping[str, JSON], status: Mapping[str, JSON]) -> bool:
     pairs = (("root", "root_version"), ("policy", "policy_epoch"))
@@ -88,7 +91,3 @@ def _number(value: JSON) -> int:
 def _last_seq(results: Sequence[JSON]) -> int:
     last = results[-1] if results else None
     return _number(last.get("seq")) if isinstance(last, dict) else 0
-
-
-def _texts(value: JSON) -> list[str]:
-    return [str(item) for item in value] if isinstance(value, list | tuple) else []

@@ -36,12 +36,13 @@ class LedgerWitness:
     clock: Clock
     cosignature: str | None = None
     outcome: str = "none"
+    position: JSON = None
 
     def answer(self, offered: JSON, logs: Sequence[str]) -> str:
         """Take in what a heartbeat's reply says about the ledger (None: nothing came); return the outcome."""
         note, proof = _offered(offered)
         answer = self.authority.ask("docs", {"op": "checkpoint", "note": note, "consistency": proof})
-        self.outcome = str(answer.get("outcome"))
+        self.outcome, self.position = str(answer.get("outcome")), answer.get("checkpoint")
         if note is not None and self.outcome in ("stored", "unchanged"):
             durable.replace(self.home.checkpoint, note.encode())
             self._cosign(note, logs)
@@ -75,23 +76,26 @@ class LedgerWitness:
         durable.replace(self.home.alarms / f"{self.clock.wall_ms()}.json", json.dumps(evidence).encode())
 
 
-def is_stale_proof(delivery: Mapping[str, JSON], position: JSON, older: Sequence[tuple[int, str]], logs: Sequence[str]) -> bool:
-    """Tell whether a delivery's proof starts at a checkpoint that we held before and have left since.
+def fit_proof(delivery: Mapping[str, JSON], position: JSON, older: Sequence[JSON], logs: Sequence[str]) -> Mapping[str, JSON] | None:
+    """Return a delivery whose consistency proof starts where we stand, or None when it starts where we stood before.
 
-    Such a delivery is no attack: the server did not know yet how far we are. It is left alone; the server sends it again with
-    the right proof once it has heard our position. Anything else goes to the authority, which judges it.
+    A server proves from the position that it last heard of. If we have reached the proven checkpoint itself since, no proof is
+    needed; if we have only moved on, the delivery is no attack and is left alone: it comes again once the server knows better.
+    Everything else goes to the authority unchanged, which judges it.
     """
     try:
-        proof = parse_proof(str(delivery.get("proof")))
-        proven = prove(proof, [parse_vkey(key) for key in logs], verify)
+        proven = prove(parse_proof(str(delivery.get("proof"))), [parse_vkey(key) for key in logs], verify)
         listed = delivery.get("consistency")
-        hashes = [bytes_from_hex(item, 32, code="bad") for item in (listed if isinstance(listed, list | tuple) else [])]
+        hashes = [bytes_from_hex(item, 32, code="bad_envelope") for item in (listed if isinstance(listed, list | tuple) else [])]
     except Rejected:
-        return False
-    now = _position(position)
-    if now is None or _leads(now, (proven.size, proven.root), hashes):
-        return False
-    return any(_leads((size, bytes.fromhex(root)), (proven.size, proven.root), hashes) for size, root in older)
+        return delivery
+    now, then = _position(position), (proven.size, proven.root)
+    if now == then:
+        return {**delivery, "consistency": []}
+    if now is None or _leads(now, then, hashes):
+        return delivery
+    was_ours = any(one is not None and _leads(one, then, hashes) for one in map(_position, older))
+    return None if was_ours else delivery
 
 
 def _leads(old: tuple[int, bytes], new: tuple[int, bytes], hashes: Sequence[bytes]) -> bool:
