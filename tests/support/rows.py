@@ -4,6 +4,7 @@ Owns: how a field of any model gets a value that fits. Does not own: rows that m
 Invariant: a new table is covered by the isolation tests without anybody thinking of it; one that cannot be filled fails them.
 """
 
+import itertools
 import secrets
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
@@ -28,6 +29,12 @@ def tenant_models() -> list[type[models.Model]]:
     """Return every model with a tenant column, in order of their tables."""
     found = [model for model in apps.get_models() if any(field.column == "tenant" for field in model._meta.concrete_fields)]
     return sorted((model for model in found if model._meta.managed), key=lambda model: model._meta.db_table)
+
+
+def key_column(model: type[models.Model]) -> str:
+    """Return a column that names a row: the primary key, or its first part."""
+    parts = [field.column for field in model._meta.pk_fields]
+    return next(column for column in parts if column != "tenant")
 
 
 class RowMaker:
@@ -91,6 +98,9 @@ def _text(field: models.Field) -> str:
     return f"{CANARY}{secrets.token_hex(12)}"[: field.max_length or 40]
 
 
+# Fresh numbers, because a table may demand one of its own for each row.
+_NUMBERS = itertools.count(1)
+
 _VALUES: dict[type[models.Field], Callable[[models.Field], Any]] = {
     models.UUIDField: lambda _: new_id(),
     models.BooleanField: lambda _: False,
@@ -100,7 +110,7 @@ _VALUES: dict[type[models.Field], Callable[[models.Field], Any]] = {
     models.TimeField: lambda _: _AT.time(),
     models.FloatField: lambda _: 1.0,
     models.DecimalField: lambda _: 1,
-    models.IntegerField: lambda _: 1,
+    models.IntegerField: lambda _: next(_NUMBERS),
     models.JSONField: lambda _: {},
     models.BinaryField: lambda _: secrets.token_bytes(32),
     models.GenericIPAddressField: lambda _: "192.0.2.1",

@@ -85,7 +85,7 @@ END $$
 # are refused alike.
 _WITHIN_TENANT = """
 DO $do$
-DECLARE key record;
+DECLARE key record; once text;
 BEGIN
     FOR key IN
         SELECT c.conname, c.confrelid::regclass AS target, a.attname AS source_column, b.attname AS target_column
@@ -102,6 +102,14 @@ BEGIN
         EXECUTE format('ALTER TABLE "{table}" DROP CONSTRAINT %I', key.conname);
         EXECUTE format('ALTER TABLE "{table}" ADD CONSTRAINT %I FOREIGN KEY (%I, tenant) REFERENCES %s (%I, tenant)'
             ' DEFERRABLE INITIALLY DEFERRED', key.conname, key.source_column, key.target, key.target_column);
+        -- A one-to-one field is unique by itself, which would tell the same by another error.
+        FOR once IN
+            SELECT u.conname FROM pg_constraint u JOIN pg_attribute a ON a.attrelid = u.conrelid AND a.attnum = u.conkey[1]
+            WHERE u.contype = 'u' AND u.conrelid = '"{table}"'::regclass AND cardinality(u.conkey) = 1 AND a.attname = key.source_column
+        LOOP
+            EXECUTE format('ALTER TABLE "{table}" DROP CONSTRAINT %I', once);
+            EXECUTE format('ALTER TABLE "{table}" ADD CONSTRAINT %I UNIQUE (%I, tenant)', once, key.source_column);
+        END LOOP;
     END LOOP;
 END $do$
 """
