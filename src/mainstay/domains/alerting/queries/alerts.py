@@ -18,7 +18,7 @@ from mainstay.kernel.severity import Severity
 
 @dataclass(frozen=True)
 class AlertBrief:
-    """What another domain needs to know of an alert."""
+    """What another domain needs to know of an alert. `fired_at`: when it fired, or began to look bad if it has not yet."""
 
     id: UUID
     fold_id: UUID | None
@@ -33,7 +33,7 @@ class AlertBrief:
     was_reopened: bool
     summary: str
     next_action: str
-    fired_at: datetime | None
+    fired_at: datetime
     resolved_at: datetime | None
     fingerprint: str
 
@@ -57,7 +57,12 @@ class Why:
 
 def alert(tenant: UUID, alert_id: UUID) -> Alert:
     """Return an alert. Errors: NotFound, also when it is of another tenant."""
-    found = Alert.objects.select_related("fold").filter(tenant=tenant, id=alert_id).first()
+    return find_alert([tenant], alert_id)
+
+
+def find_alert(tenants: Sequence[UUID], alert_id: UUID) -> Alert:
+    """Return an alert of any of some tenants. Errors: NotFound."""
+    found = Alert.objects.select_related("fold").filter(tenant__in=tenants, id=alert_id).first()
     if found is None:
         raise NotFound("alerting.alert_unknown", "There is no such alert.")
     return found
@@ -68,7 +73,7 @@ def alert_brief(tenant: UUID, alert_id: UUID) -> AlertBrief:
     one = alert(tenant, alert_id)
     return AlertBrief(
         one.id, one.fold_id, one.device_id, one.rule_id, one.subject, Severity(one.severity), Phase(one.phase), one.condition,
-        one.is_flapping, one.acknowledged_at is not None, one.was_reopened, one.summary, one.next_action, one.fired_at,
+        one.is_flapping, one.acknowledged_at is not None, one.was_reopened, one.summary, one.next_action, one.fired_at or one.bad_since,
         one.resolved_at, one.fingerprint,
     )  # fmt: skip
 

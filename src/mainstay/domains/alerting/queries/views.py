@@ -36,7 +36,7 @@ def device_views(
     facts = _facts(tenant, ids) if Source.FACTS in sources else {}
     units = _units(tenant, ids) if sources & {Source.UNITS, Source.FACTS} else {}
     views = []
-    for device_id, name, last_seen_at in rows:
+    for device_id, name, last_seen_at, quarantine in rows:
         heard_at = _heard(last_seen_at, listening_since)
         views.append(
             DeviceView(
@@ -44,6 +44,7 @@ def device_views(
                 name,
                 heard_at,
                 is_silent=heard_at is not None and (at - heard_at).total_seconds() > silent_after_s(),
+                quarantine=quarantine,
                 samples=samples.get(device_id, {}),
                 slopes=(slopes or {}).get(device_id, {}),
                 facts=facts.get(device_id, {}),

@@ -6,6 +6,7 @@ Source: control page, section 3.6 rule 5; vectors in 5.3.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import pairwise
 
 RESULTS_KEPT = 21
 START_SCORE, END_SCORE = 30.0, 25.0
@@ -51,5 +52,5 @@ def take(flaps: Flaps, *, is_bad: bool, at: datetime) -> Flaps:
 
 
 def _flags(results: Sequence[bool]) -> list[bool]:
-    changed = [left != right for left, right in zip(results, results[1:], strict=False)]
+    changed = [left != right for left, right in pairwise(results)]
     return [False] * (RESULTS_KEPT - 1 - len(changed)) + changed

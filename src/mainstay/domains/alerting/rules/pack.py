@@ -117,6 +117,11 @@ PACK: Mapping[str, Rule] = {
             "Check power and network of the device, then its agent.",
         ),
         Rule(
+            "device.quarantined", "Device is quarantined", Source.CONTACT, Worse.ABOVE,
+            (Level(_CRIT, _YES, _YES / 2),), 0, 0, Family.SUBJECT, "",
+            "The device only observes now: {text}.", "Find out whether its key was copied; then end the quarantine, or revoke it.",
+        ),
+        Rule(
             "updates.pending", "Security updates wait", Source.FACTS, Worse.ABOVE,
             (Level(_WARN, _YES, _YES / 2),), 0, 0, Family.UPKEEP, "",
             "{value:.0f} security updates are not installed.", "Install them in the next maintenance window.",

@@ -67,6 +67,7 @@ class DeviceView:
     name: str
     heard_at: datetime | None
     is_silent: bool
+    quarantine: str = ""
     samples: Mapping[str, Sequence[Sample]] = field(default_factory=dict)
     slopes: Mapping[str, Sequence[Slope]] = field(default_factory=dict)
     facts: Mapping[str, FactView] = field(default_factory=dict)
@@ -112,6 +113,10 @@ def _clock(view: DeviceView, at: datetime) -> list[Reading]:
 
 def _silence(view: DeviceView, at: datetime) -> list[Reading]:
     return [Reading("", max((at - view.heard_at).total_seconds(), 0.0))] if view.heard_at else []
+
+
+def _quarantine(view: DeviceView, at: datetime) -> list[Reading]:
+    return [Reading("", float(bool(view.quarantine)), view.quarantine)]
 
 
 _UNIT_VALUES = {"running": 0.0, "stopped": 1.0, "failed": 1.0}
@@ -202,6 +207,7 @@ _READERS: Mapping[str, Callable[[DeviceView, datetime], list[Reading]]] = {
     "load.saturated": _load,
     "clock.wrong": _clock,
     "agent.silent": _silence,
+    "device.quarantined": _quarantine,
     "service.down": _units,
     "unit.failed": _failed_units,
     "disk.errors": _disks,

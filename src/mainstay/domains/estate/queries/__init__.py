@@ -1,12 +1,14 @@
 """Reads of the estate."""
 
 from mainstay.domains.estate.queries.devices import (
+    WATCHED_MAX,
     changes,
     device,
     device_key,
     devices,
     fact,
     facts,
+    find_device,
     health_rows,
     history,
     public_key,
@@ -15,12 +17,14 @@ from mainstay.domains.estate.queries.devices import (
     units,
     watched_units,
 )
-from mainstay.domains.estate.queries.lists import DEVICES
+from mainstay.domains.estate.queries.lists import DEVICES, STATE_TONES
 from mainstay.domains.estate.queries.panel import Group, Panel, device_panel
 from mainstay.domains.estate.queries.routes import Home, key_home, refusals, refused_since
 
 __all__ = [
     "DEVICES",
+    "STATE_TONES",
+    "WATCHED_MAX",
     "Group",
     "Home",
     "Panel",
@@ -31,6 +35,7 @@ __all__ = [
     "devices",
     "fact",
     "facts",
+    "find_device",
     "health_rows",
     "history",
     "key_home",

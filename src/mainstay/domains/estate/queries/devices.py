@@ -15,7 +15,12 @@ WATCHED_MAX = 100
 
 def device(tenant: UUID, device_id: UUID) -> Device:
     """Return a device. Errors: NotFound, also when it is of another tenant."""
-    found = Device.objects.filter(tenant=tenant, id=device_id).first()
+    return find_device([tenant], device_id)
+
+
+def find_device(tenants: Sequence[UUID], device_id: UUID) -> Device:
+    """Return a device of any of some tenants: what a page may show to somebody who reads them all. Errors: NotFound."""
+    found = Device.objects.filter(tenant__in=tenants, id=device_id).first()
     if found is None:
         raise NotFound("estate.device_unknown", "There is no such device.")
     return found
@@ -40,9 +45,11 @@ def silent_devices(tenant: UUID, *, at: datetime) -> QuerySet[Device]:
     return devices([tenant]).filter(last_seen_at__lt=limit)
 
 
-def health_rows(tenant: UUID) -> list[tuple[UUID, str, datetime | None]]:
-    """Return id, name and last contact of every live device of a tenant."""
-    return list(devices([tenant]).filter(state__in=(DeviceState.ACTIVE, DeviceState.QUARANTINED)).values_list("id", "name", "last_seen_at"))
+def health_rows(tenant: UUID) -> list[tuple[UUID, str, datetime | None, str]]:
+    """Return id, name, last contact and the reason of a quarantine (empty without one) of every live device of a tenant."""
+    live = devices([tenant]).filter(state__in=(DeviceState.ACTIVE, DeviceState.QUARANTINED))
+    rows = live.values_list("id", "name", "last_seen_at", "state", "state_reason")
+    return [(one, name, seen, (reason or state) if state == DeviceState.QUARANTINED else "") for one, name, seen, state, reason in rows]
 
 
 def device_key(tenant: UUID, device_id: UUID, purpose: str) -> DeviceKey | None:

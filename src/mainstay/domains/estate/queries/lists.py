@@ -31,6 +31,6 @@ DEVICES: ListSpec = ListSpec(
         View("Not seen for an hour", "seen__lt=-1h&sort=seen"),
         View("New", "sort=-enrolled"),
     ),
-    empty=Empty("No device yet.", "Make an enrolment code, then run the join line on the machine."),
+    empty=Empty("No device yet.", "Make an enrolment code, then run the join line on the machine.", "Add a device", "estate:device-add"),
     topic="device",
 )

@@ -36,12 +36,6 @@ class ChartData:
     step_s: int
     tier: str
     gaps: tuple[Mapping[str, object], ...]
-    summary: str
-
-    def as_json(self) -> dict[str, object]:
-        """Return the columnar JSON of a chart."""
-        series = [{"name": line.name, "unit": line.unit, "values": line.last, "low": line.low, "high": line.high} for line in self.lines]
-        return {"t": self.t, "series": series, "tier": self.tier, "step_s": self.step_s, "gaps": self.gaps, "summary": self.summary}
 
 
 def metric_chart(tenant: UUID, device_id: UUID, metrics: Mapping[str, str], *, from_s: int, to_s: int) -> ChartData:
@@ -59,7 +53,7 @@ def chart(tenant: UUID, device_id: UUID, refs: Sequence[SeriesRef], units: Mappi
     lines = tuple(Line(ref.name, units.get(ref.metric, ""), *filled.get(ref.number, empty)) for ref in refs)
     times = tuple((first + index) * step for index in range(count))
     losses = _losses(tenant, device_id, from_s, to_s)
-    return ChartData(times, lines, step, TIER, (*_silences(lines, times, step), *losses), _summary(lines, step))
+    return ChartData(times, lines, step, TIER, (*_silences(lines, times, step), *losses))
 
 
 def _read(tenant: UUID, refs: Sequence[SeriesRef], *, first: int, count: int, step: int) -> dict[int, tuple[tuple[float | None, ...], ...]]:
@@ -93,9 +87,3 @@ def _losses(tenant: UUID, device_id: UUID, from_s: int, to_s: int) -> list[Mappi
         {"kind": "loss", "from": int(row.from_at.timestamp()), "to": int(row.to_at.timestamp()), "rows": row.rows, "reason": row.reason}
         for row in rows
     ]
-
-
-def _summary(lines: Sequence[Line], step: int) -> str:
-    if len(lines) == 1:
-        return charts.summary(lines[0].last, unit=lines[0].unit, step=step)
-    return "; ".join(f"{line.name}: {charts.summary(line.last, unit=line.unit, step=step)}" for line in lines) or "no data"

@@ -1,6 +1,8 @@
 """Every write of telemetry."""
 
 from mainstay.domains.telemetry.services.intake import (
+    GAPS_MAX,
+    LOG_LINES_MAX,
     Stored,
     encode_logs,
     encode_samples,
@@ -14,6 +16,8 @@ from mainstay.domains.telemetry.services.registration import Batch, known_number
 from mainstay.domains.telemetry.services.schema import apply_schema
 
 __all__ = [
+    "GAPS_MAX",
+    "LOG_LINES_MAX",
     "Batch",
     "Mark",
     "Recorder",
