@@ -88,8 +88,8 @@ def _no_uses(_budget: str, _key: str | None) -> Sequence[int]:
     return ()
 
 
-def _no_window(_window: str | None, _action: str) -> str | None:
-    return "window_unknown"
+def _no_window(window: str | None, _action: str) -> str | None:
+    return None if window is None else "window_unknown"
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ class EndpointState:
 
     `remembered(payload_sha256, id, idem)` returns the replay rows equal in any of the three.
     `uses(budget, key)` returns the seconds (lower clock) at which a budget was used; `key` is the value of the parameter that
-    splits it. `window(window, action)` returns None when open now, else window_unknown, window_closed or freeze_calendar.
+    splits it. `window(window, action)` returns what `windows.judge` says: None, window_unknown, window_closed or freeze_calendar.
     `retired` holds server keys of earlier policies, so that an old key is named `key_revoked` and not merely unknown.
     """
 
@@ -415,9 +415,7 @@ def _is_allowed(action: Action, params: Mapping[str, JSON], state: EndpointState
 
 def _check_window(action: Action, window: str | None, state: EndpointState) -> Verdict:
     """Check 13."""
-    if not action.needs_window and window is None:
-        return Verdict(None)
-    if window is None:
+    if action.needs_window and window is None:
         return Verdict("window_unknown")
     code = state.window(window, action.base_name)
     return Verdict(code, held=code in ("window_closed", "freeze_calendar"))

@@ -20,6 +20,7 @@ from mainstay_trust.keys import Key, Keyring, Verify, public_from_hex
 from mainstay_trust.members import CROCKFORD_ID, Members
 from mainstay_trust.notes import LOG_KEY, Vkey, parse_vkey
 from mainstay_trust.roots import Root
+from mainstay_trust.windows import Freeze, Window, read_freeze, read_window
 
 LIFE_S_MAX = 100 * 86400
 LIFE_S_DEFAULT = 90 * 86400
@@ -91,8 +92,8 @@ class Policy:
     log_sources: tuple[str, ...]
     probe_targets: tuple[str, ...]
     package_origins: tuple[str, ...]
-    windows: tuple[JSON, ...]
-    freezes: tuple[JSON, ...]
+    windows: tuple[Window, ...]
+    freezes: tuple[Freeze, ...]
     budgets: Mapping[str, Limit]
     heal: tuple[JSON, ...]
     max_offline_s: int
@@ -145,8 +146,8 @@ def parse_policy(payload: bytes) -> Policy:
         log_sources=members.texts("log_sources"),
         probe_targets=members.texts("probe_targets", form=_TARGET),
         package_origins=members.texts("package_origins"),
-        windows=members.items("windows", _opaque),
-        freezes=members.items("freezes", _opaque),
+        windows=members.items("windows", read_window),
+        freezes=members.items("freezes", read_freeze),
         budgets={name: read_limit(value, code="bad_policy") for name, value in members.record("budgets").items()},
         heal=members.items("heal", _opaque),
         max_offline_s=members.count("max_offline_s", least=3600, most=100 * 86400),
