@@ -9,6 +9,7 @@ import asyncio
 import logging
 import signal
 import threading
+import time
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import TypeAlias
@@ -31,6 +32,8 @@ logger = logging.getLogger(__name__)
 Loop: TypeAlias = Callable[[threading.Event], None]
 
 STOP_WITHIN_S = 10.0
+FINISH_WITHIN_S = 8.0
+_LOOK_S = 0.2
 # A notice that arrives while the queue is being read is lost, and a retry has no notice at all: look again each second.
 POLL_S = 1.0
 HEARTBEAT_S = 5.0
@@ -39,12 +42,12 @@ CONNECTION_AGE_S = 300
 
 def ticking(period_s: float, tick: Callable[[Clock], None], *, clock: Clock | None = None) -> Loop:
     """Return a loop that calls `tick` and then waits. What is merely unavailable is asked again at the next tick."""
-    time = clock or SystemClock()
+    source = clock or SystemClock()
 
     def loop(stop: threading.Event) -> None:
         while not stop.is_set():
             try:
-                tick(time)
+                tick(source)
             except Unavailable as error:
                 if not error.retryable:
                     raise
@@ -56,74 +59,85 @@ def ticking(period_s: float, tick: Callable[[Clock], None], *, clock: Clock | No
 
 
 def run(loops: Mapping[str, Loop], *, concurrency: int = 4) -> int:
-    """Run the worker process until SIGTERM or SIGINT. Returns its exit code: 0 after a clean stop, 1 after a crash."""
+    """Run the worker process until SIGTERM or SIGINT. Returns its exit code: 0 after a clean stop, 1 after a crash.
+
+    Must be called in the main thread. What has not stopped after some seconds is named and left to the end of the process.
+    """
     connections.settings["default"] |= {"CONN_MAX_AGE": CONNECTION_AGE_S, "CONN_HEALTH_CHECKS": True}
-    return asyncio.run(_Process({**loops, "jobs": ticking(SWEEP_S, sweep)}, concurrency).run())
+    parts = _Parts({**loops, "jobs": ticking(SWEEP_S, sweep), "queue": working_off_queue(concurrency)})
+    before = {number: signal.signal(number, lambda *_: parts.ended.set()) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        return parts.run()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
-class _Process:
-    """Threads beside one asyncio loop, and the first reason to end."""
+class _Parts:
+    """Threads that run until one of them crashes or the process is told to stop."""
 
-    def __init__(self, loops: Mapping[str, Loop], concurrency: int) -> None:
-        self._loops = loops
-        self._concurrency = concurrency
+    def __init__(self, loops: Mapping[str, Loop]) -> None:
+        self.ended = threading.Event()
         self._stop = threading.Event()
-        self._ended = asyncio.Event()
         self._crashed: list[str] = []
+        self._threads = [threading.Thread(target=self._body, args=[name, loop], name=name, daemon=True) for name, loop in loops.items()]
 
-    async def run(self) -> int:
-        events = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            events.add_signal_handler(number, self._ended.set)
-        threads = [self._thread(name, loop, events) for name, loop in self._loops.items()]
-        queue = asyncio.create_task(self._work_off_queue())
-        for thread in threads:
+    def run(self) -> int:
+        for thread in self._threads:
             thread.start()
-        await self._ended.wait()
-        await self._wind_up(queue, threads)
-        return 1 if self._crashed else 0
-
-    def _thread(self, name: str, loop: Loop, events: asyncio.AbstractEventLoop) -> threading.Thread:
-        def body() -> None:
-            try:
-                loop(self._stop)
-            except Exception:  # the boundary of a loop: its end is the end of the process
-                logger.exception("the loop %s has crashed", name)
-            finally:
-                connections.close_all()
-                if not self._stop.is_set():
-                    self._crashed.append(name)
-                    events.call_soon_threadsafe(self._ended.set)
-
-        return threading.Thread(target=body, name=name, daemon=True)
-
-    async def _work_off_queue(self) -> None:
-        app = worker_app(PsycopgConnector(kwargs=connector_params("default"), min_size=1, max_size=4), SystemClock())
-        try:
-            async with app.open_async():
-                await app.run_worker_async(
-                    name="worker",
-                    concurrency=self._concurrency,
-                    delete_jobs="successful",
-                    install_signal_handlers=False,
-                    fetch_job_polling_interval=POLL_S,
-                    update_heartbeat_interval=HEARTBEAT_S,
-                    stalled_worker_timeout=float(DEAD_AFTER_S),
-                    shutdown_graceful_timeout=STOP_WITHIN_S,
-                )
-        except Exception:  # the boundary of the queue: its end is the end of the process
-            logger.exception("the queue has crashed")
-        finally:
-            if not self._stop.is_set():
-                self._crashed.append("queue")
-                self._ended.set()
-
-    async def _wind_up(self, queue: "asyncio.Task[None]", threads: list[threading.Thread]) -> None:
+        self.ended.wait()
         self._stop.set()
-        queue.cancel()
-        await asyncio.wait([queue], timeout=STOP_WITHIN_S)
-        for thread in threads:
-            await asyncio.to_thread(thread.join, STOP_WITHIN_S)
+        until = time.monotonic() + STOP_WITHIN_S
+        for thread in self._threads:
+            thread.join(max(0.0, until - time.monotonic()))
+        late = [thread.name for thread in self._threads if thread.is_alive()]
+        if late:
+            logger.error("these parts of the worker did not stop in time: %s", ", ".join(late))
+        return 1 if self._crashed or late else 0
+
+    def _body(self, name: str, loop: Loop) -> None:
+        try:
+            loop(self._stop)
+        except Exception:  # the boundary of a part: its end is the end of the process
+            logger.exception("the loop %s has crashed", name)
+        finally:
+            connections.close_all()
+            if not self._stop.is_set():
+                self._crashed.append(name)
+                self.ended.set()
+
+
+def working_off_queue(concurrency: int) -> Loop:
+    """Return the loop that fetches jobs and runs them, several at a time, in threads of their own."""
+
+    def loop(stop: threading.Event) -> None:
+        asyncio.run(_work_off_queue(stop, concurrency))
+
+    return loop
+
+
+async def _work_off_queue(stop: threading.Event, concurrency: int) -> None:
+    app = worker_app(PsycopgConnector(kwargs=connector_params("default"), min_size=1, max_size=4), SystemClock())
+    async with app.open_async():
+        worker = asyncio.create_task(
+            app.run_worker_async(
+                name="worker",
+                concurrency=concurrency,
+                delete_jobs="successful",
+                install_signal_handlers=False,
+                fetch_job_polling_interval=POLL_S,
+                update_heartbeat_interval=HEARTBEAT_S,
+                stalled_worker_timeout=float(DEAD_AFTER_S),
+                shutdown_graceful_timeout=FINISH_WITHIN_S,
+            )
+        )
+        while not stop.is_set() and not worker.done():
+            await asyncio.wait([worker], timeout=_LOOK_S)
+        # A cancelled worker takes no more jobs and lets the running ones finish.
+        worker.cancel()
+        await asyncio.wait([worker], timeout=STOP_WITHIN_S)
+    if not stop.is_set():
+        worker.result()
 
 
 class RetryByRule(procrastinate.BaseRetryStrategy):
