@@ -50,6 +50,8 @@ class AlertNews(Protocol):
     @property
     def fired_at(self) -> datetime: ...
     @property
+    def resolved_at(self) -> datetime | None: ...
+    @property
     def fingerprint(self) -> str: ...
 
 
@@ -58,7 +60,8 @@ def open_incident(*, actor: Actor, alert: AlertNews, clock: Clock) -> Ticket:
     """Open an incident for a firing alert, or join the one that its root cause already has.
 
     The same alert firing at the same instant twice changes nothing. One incident of a cause that was resolved within a day
-    is reopened instead. The clocks start when the alert fired.
+    is reopened instead. The clocks start when the alert fired. News of an alert that has recovered meanwhile (a worker that
+    stood still hears of both at once, in any order) is followed by its recovery.
     """
     require(actor, "desk.incident.open")
     number = _lock_numbers(actor)
@@ -68,23 +71,30 @@ def open_incident(*, actor: Actor, alert: AlertNews, clock: Clock) -> Ticket:
     previous = known.ticket if known else newest_of_cause(actor.tenant, cause_key=alert.fingerprint, fold_id=alert.fold_id)
     reason = rules.join(Status(previous.status) if previous else None, previous.resolved_at if previous else None, fired_at=alert.fired_at)
     if previous is None or reason is JoinReason.LAST_ONE_LONG_AGO:
-        return _open(actor, alert, reason, number + 1, clock)
-    return _join(actor, alert, lock_incident(actor.tenant, previous.id), reason, clock)
+        ticket = _open(actor, alert, reason, number + 1, clock)
+    else:
+        ticket = _join(actor, alert, lock_incident(actor.tenant, previous.id), reason, clock)
+    if alert.resolved_at is not None and alert.resolved_at >= alert.fired_at:
+        return recover_incident(actor=actor, alert_id=alert.id, recovered_at=alert.resolved_at, clock=clock) or ticket
+    return ticket
 
 
 @transaction.atomic
-def recover_incident(*, actor: Actor, alert_id: UUID, clock: Clock, condition_text: str = "") -> Ticket | None:
+def recover_incident(
+    *, actor: Actor, alert_id: UUID, clock: Clock, recovered_at: datetime | None = None, condition_text: str = ""
+) -> Ticket | None:
     """Note that an alert recovered; resolve its incident if nobody touched it, nothing else fires and no run holds it.
 
-    Returns None when no incident stands for the alert. A recovery that was noted before changes nothing.
+    Returns None when no incident stands for the alert. A recovery that was noted before changes nothing, nor does one from
+    before the alert fired again (`recovered_at` tells).
     """
     require(actor, "desk.incident.recover")
     found = find_incident_of_alert(actor.tenant, alert_id)
     if found is None:
         return None
     ticket = lock_incident(actor.tenant, found.id)
-    changed = IncidentAlert.objects.filter(tenant=actor.tenant, alert_id=alert_id, recovered_at=None).update(recovered_at=clock.now())
-    if not changed:
+    firing = IncidentAlert.objects.filter(tenant=actor.tenant, alert_id=alert_id, recovered_at=None)
+    if not firing.filter(fired_at__lte=recovered_at or clock.now()).update(recovered_at=recovered_at or clock.now()):
         return ticket
     decision = decide_recovery(ticket)
     facts: dict[str, Json] = {"alert": str(alert_id), "text": condition_text, "because": decision.reason}

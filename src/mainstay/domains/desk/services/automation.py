@@ -62,8 +62,8 @@ def release_automation(*, actor: Actor, incident_id: UUID, run_id: UUID, clock: 
 def hand_to_person(*, actor: Actor, incident_id: UUID, reason: str, text: str, run_id: UUID | None = None, clock: Clock) -> Ticket:
     """Say that automation could not or may not heal, with its typed reason, and bring the incident before a person.
 
-    The incident waits for nobody, stands in the queue of people and, once, one priority higher. The same reason of the same
-    run again changes nothing. A resolved incident is reopened: a run found that it is not well after all.
+    The incident waits for nobody and stands in the queue of people; once a run has failed, one priority higher. The same
+    reason of the same run again changes nothing. A resolved incident is reopened: a run found that it is not well after all.
     Errors: Invalid("desk.reason_bad") when the reason is no code.
     """
     require(actor, "desk.incident.hand_over")
@@ -78,7 +78,9 @@ def hand_to_person(*, actor: Actor, incident_id: UUID, reason: str, text: str, r
     append(ticket, actor, Did.HANDED_OVER, data, clock=clock)
     if ticket.status != Status.OPEN:
         append(ticket, actor, Did.STATUS, {"to": Status.OPEN, "reason": reason}, clock=clock)
-    if not earlier and more_pressing(ticket.priority) != ticket.priority:
+    # What no runbook covers is no worse for it; what a run tried in vain to repair is.
+    is_worse = run_id is not None and not any(event.data["run"] for event in earlier)
+    if is_worse and more_pressing(ticket.priority) != ticket.priority:
         append_priority(ticket, actor, more_pressing(ticket.priority), reason, clock)
     settle(ticket, actor, clock=clock)
     ledger.record(actor, "desk.incident.handed_over", ticket.id, clock=clock, body=data)

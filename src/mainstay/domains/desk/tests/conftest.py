@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from pathlib import Path
 from uuid import UUID
 
 import pytest
+from django.conf import settings
 from django.test import Client
 from django.utils import timezone
 from tests.support.cast import Cast, Member, make_cast
@@ -30,8 +32,15 @@ class FiredAlert:
     rule: str = "service.down"
     subject: str = "nginx"
     fold_id: UUID | None = None
+    resolved_at: datetime | None = None
     device_id: UUID | None = field(default_factory=new_id)
     id: UUID = field(default_factory=new_id)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _static_root() -> None:
+    """Whitenoise warns about a missing folder, and warnings are errors here."""
+    Path(settings.STATIC_ROOT).mkdir(parents=True, exist_ok=True)
 
 
 @dataclass

@@ -1,6 +1,7 @@
 """The pages of incidents, as people and screen readers find them: by heading, label and link."""
 
 import re
+from datetime import timedelta
 
 import pytest
 
@@ -115,8 +116,19 @@ def test_today_names_what_nobody_has_taken_and_what_automation_handed_over(web_c
     with tenant_transaction(actor.tenant, readable=actor.readable, read_only=True):
         rows = pages.today(actor, web_clock)
 
-    assert [row.rank for row in rows] == ["a"]
-    assert rows[0].why == "it is due within an hour"
+    assert [(row.rank, row.text) for row in rows] == [("b", "Automation handed it over.")]
+    assert rows[0].why == "automation could not or may not heal it"
+
+
+def test_today_puts_a_promise_that_is_due_within_the_hour_first(web_cast, web_worker, ticket, web_clock):
+    actor = web_cast.tara.actor
+    with tenant_transaction(web_worker.tenant):
+        services.change_priority(actor=web_worker, incident_id=ticket.id, priority=1, reason="All of them", clock=web_clock)
+
+    with tenant_transaction(actor.tenant, readable=actor.readable, read_only=True):
+        (row,) = pages.today(actor, web_clock)
+
+    assert (row.rank, row.why, row.at) == ("a", "it is due within an hour", ticket.started_at + timedelta(hours=1))
 
 
 def test_the_palette_finds_an_incident_by_its_number_and_by_its_title(web_cast, ticket):

@@ -168,6 +168,27 @@ def test_the_recovery_of_an_alert_without_an_incident_is_nobodys_business(desk):
     assert services.recover_incident(actor=desk.worker, alert_id=new_id(), clock=desk.clock) is None
 
 
+def test_news_of_an_alert_that_has_recovered_meanwhile_leaves_no_open_incident(desk):
+    fired_at = desk.clock.now()
+    desk.clock.forward(seconds=60)
+    alert = desk.alert(fired_at=fired_at, resolved_at=desk.clock.now())
+
+    assert desk.recover(alert) is None  # heard first, although it happened last
+    assert desk.open(alert).status == "resolved"
+
+
+def test_a_recovery_from_before_the_alert_fired_again_changes_nothing(desk):
+    alert = desk.alert()
+    desk.open(alert)
+    before = desk.clock.now() + timedelta(seconds=10)
+    desk.clock.forward(seconds=60)
+    ticket = desk.open(desk.alert(id=alert.id))
+
+    services.recover_incident(actor=desk.worker, alert_id=alert.id, recovered_at=before, clock=desk.clock)
+
+    assert (happened(ticket)[-1], queries.incident(ticket.tenant, ticket.id).status) == ("alert", "new")
+
+
 def test_an_alert_that_comes_back_within_a_day_reopens_its_incident_with_the_time_used(desk):
     alert = desk.alert()
     ticket = desk.open(alert)
@@ -268,7 +289,9 @@ def test_the_higher_priority_brings_its_shorter_promise_from_the_original_start(
     started = desk.clock.now()
     desk.clock.forward(seconds=600)
 
-    services.hand_to_person(actor=desk.worker, incident_id=ticket.id, reason="flapping", text="It keeps falling.", clock=desk.clock)
+    services.hand_to_person(
+        actor=desk.worker, incident_id=ticket.id, reason="not_verified", text="It fell again.", run_id=new_id(), clock=desk.clock
+    )
 
     old, new = SlaClock.objects.filter(ticket=ticket, clock="resolution").order_by("epoch")
     assert (old.result, old.result_before, old.target_s) == ("superseded", "open", 14_400)
@@ -289,10 +312,20 @@ def test_the_same_reason_of_the_same_run_is_handed_over_once(desk):
 def test_a_second_reason_is_noted_but_raises_the_priority_only_once(desk):
     ticket = desk.open(desk.alert(severity=Severity.INFO))
     for reason in ("agent_offline", "not_verified"):
-        handed = services.hand_to_person(actor=desk.worker, incident_id=ticket.id, reason=reason, text="...", clock=desk.clock)
+        handed = services.hand_to_person(
+            actor=desk.worker, incident_id=ticket.id, reason=reason, text="...", run_id=new_id(), clock=desk.clock
+        )
 
     assert handed.priority == 3
     assert len(events(ticket, "incident.handed_over")) == 2
+
+
+def test_what_no_runbook_covers_keeps_its_priority(desk):
+    ticket = desk.open()
+
+    handed = services.hand_to_person(actor=desk.worker, incident_id=ticket.id, reason="no_runbook", text="...", clock=desk.clock)
+
+    assert (handed.queue, handed.priority) == ("needs-a-person", 2)
 
 
 def test_handing_over_reopens_what_had_been_resolved(desk):
