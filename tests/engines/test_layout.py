@@ -15,11 +15,12 @@ def layout(tmp_path: Path, text: str | None = None, **environ: str) -> Layout:
 
 
 def test_without_a_file_the_defaults_hold_and_everything_is_embedded(tmp_path: Path) -> None:
-    plain = layout(tmp_path)
+    plain = Layout.from_environment({"MAINSTAY_DATA": "/srv/none"})
 
     assert (plain.port, plain.has_embedded_postgres, plain.has_embedded_telemetry) == (8080, True, True)
-    assert plain.database_url("app") == f"postgresql://mainstay_app@/mainstay?host={tmp_path}/run/postgres"
+    assert plain.database_url("app") == "postgresql://mainstay_app@/mainstay?host=/srv/none/run/postgres"
     assert plain.database("ledger")["USER"] == "mainstay_ledger"
+    assert layout(tmp_path).port == 8080
     assert list(tmp_path.iterdir()) == []
 
 

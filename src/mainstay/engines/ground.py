@@ -41,7 +41,7 @@ def folders(layout: Layout) -> Iterator[Folder]:
     yield Folder(layout.postgres, "postgres")
     yield Folder(layout.telemetry, "telemetry")
     yield Folder(layout.data / "spool", mode=0o711)
-    for process in ("web", "worker", "collector"):
+    for process in ("web", "worker"):
         yield Folder(layout.spool(process), process)
     yield Folder(layout.keys, mode=0o711)
     for key, owner in KEY_OWNERS.items():

@@ -27,13 +27,12 @@ ROLES: Mapping[Role, str] = {
     "backup": "mainstay_backup",
     "admin": "postgres",
 }
-PROCESSES = ("postgres", "telemetry", "web", "worker", "collector", "agent", "helper")
+PROCESSES = ("postgres", "telemetry", "web", "worker", "agent", "helper")
 SYSTEM_USERS: Mapping[str, str] = {
     "postgres": "mainstay-db",
     "telemetry": "mainstay-telemetry",
     "web": "mainstay-web",
     "worker": "mainstay-worker",
-    "collector": "mainstay-collector",
     "agent": "mainstay-agent",
 }
 # sockaddr_un holds 108 bytes; the name that PostgreSQL appends takes the rest.

@@ -81,7 +81,7 @@ def _schema(installation: Installation) -> Stage:
 
 
 def _processes(installation: Installation) -> Stage:
-    processes = (installation.web(), installation.worker(), installation.collector())
+    processes = (installation.web(), installation.worker())
     return Stage("processes", lambda: ", ".join(one.name for one in processes), processes)
 
 

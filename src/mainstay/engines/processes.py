@@ -64,9 +64,6 @@ class Installation:
     def worker(self) -> Process:
         return self._python("worker", "mainstay.config.worker")
 
-    def collector(self) -> Process:
-        return self._python("collector", "mainstay.config.collector")
-
     def helper(self) -> Process:
         command = [sys.executable, "-m", "mainstay_agent.helper", "--user", self.accounts.user_of("agent")]
         argv = launch_argv(command, may_gain=True)

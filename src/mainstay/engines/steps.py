@@ -20,7 +20,13 @@ def migrate(installation: Installation) -> None:
     environment = installation.environment("web") | {"MAINSTAY_DATABASE_URL": installation.layout.database_url("owner")}
     # The embedded server knows its own user as the owner; an external one goes by its URL, whoever calls.
     user = "postgres" if installation.layout.has_embedded_postgres else "web"
-    _run(installation, "migrate", user, [sys.executable, "-m", "django", "migrate", "--no-input", "--verbosity", "0"], environment)
+    _run(
+        installation,
+        "migrate",
+        user,
+        [sys.executable, "-m", "django", "migrate", "--no-input", "--skip-checks", "--verbosity", "0"],
+        environment,
+    )
 
 
 def prepare(installation: Installation) -> None:

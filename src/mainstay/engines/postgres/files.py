@@ -46,7 +46,6 @@ _SETTINGS: Mapping[str, str] = {
 _ROLES_OF: Mapping[str, tuple[Role, ...]] = {
     "web": ("app",),
     "worker": ("app", "ledger"),
-    "collector": ("app",),
     "postgres": ("admin", "owner", "app", "ledger", "backup"),
 }
 
