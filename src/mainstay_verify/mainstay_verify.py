@@ -366,15 +366,20 @@ def parse_policy(text: str, entry: str) -> Policy:
             case ["witness", name, vkey, *_]:
                 witnesses[name] = parse_vkey(vkey, entry)
             case ["group", name, needed, *members]:
+                # Members stand above their group, as tlog-policy demands: so no group can contain itself.
+                _demand_defined(members, {*witnesses, *groups}, entry)
                 groups[name] = (_needed(needed, len(members), entry), tuple(members))
             case ["quorum", name]:
                 quorum = name
             case _:
                 raise Malformed(entry, f"unknown line: {line[:80]!r}")
-    unknown = ({member for _, members in groups.values() for member in members} | {quorum}) - {*witnesses, *groups, "none"}
-    if unknown:
-        raise Malformed(entry, f"names without a definition: {', '.join(sorted(unknown))}")
+    _demand_defined([quorum], {*witnesses, *groups, "none"}, entry)
     return Policy(tuple(logs), witnesses, groups, quorum)
+
+
+def _demand_defined(names: Sequence[str], defined: set[str], entry: str) -> None:
+    if unknown := set(names) - defined:
+        raise Malformed(entry, f"names without a definition above: {', '.join(sorted(unknown))}")
 
 
 def _needed(text: str, count: int, entry: str) -> int:

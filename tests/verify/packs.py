@@ -94,7 +94,7 @@ def entries(log=None, **changes):
         "policy": policy(),
         "bodies": log.bodies,
         "devices": [device],
-        "checkpoints": [checkpoint(tree, 8, is_cosigned=False)],
+        "checkpoints": [checkpoint(tree, min(8, tree.size), is_cosigned=False)],
     }
     return pack.log_pack(**(given | changes))
 
