@@ -24,7 +24,7 @@ from mainstay.ui.palette import Found, ranked
 LISTS = (LEDGER, PEOPLE, TOKENS)
 SEARCHED: tuple[ModuleType, ...] = (estate, alerting, desk, automation)
 # Metric group (address of its chart), title, unit.
-MACHINE_CHARTS = (("cpu", "Processor", "%"), ("memory", "Memory", "%"), ("disk", "Disk", "bytes/s"), ("network", "Network", "bytes/s"))
+MACHINE_CHARTS = (("cpu", "Processor", "%"), ("memory", "Memory available", "%"), ("disk", "Disk", "bytes/s"), ("network", "Network", "bytes/s"))
 SEARCH_TEXT_MAX = 100
 HITS_PER_PART = 8
 

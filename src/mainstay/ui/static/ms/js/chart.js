@@ -30,6 +30,17 @@ const bytes = (value) => {
   return `${scaled >= 100 || !step ? scaled.toFixed(0) : scaled.toPrecision(3)} ${UNITS[step]}`;
 };
 
+const clock = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit' });
+const clockSeconds = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit', second: '2-digit' });
+const day = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'short' });
+
+/** Marks of the time axis: as fine as the distance between them, midnight as its date. */
+const instants = (_, marks, axis, space, distance) => marks.map((mark) => {
+  const at = new Date(mark * 1000);
+  if (distance >= 86400 || (at.getHours() === 0 && at.getMinutes() === 0 && at.getSeconds() === 0)) return day.format(at);
+  return (distance < 60 ? clockSeconds : clock).format(at);
+});
+
 /** @param {number|null} value @param {string} unit */
 export const spell = (value, unit) => {
   if (value === null || value === undefined) return '–';
@@ -83,7 +94,7 @@ class Chart extends HTMLElement {
 
   tools() {
     const bar = make('div', 'ms-chart-tools');
-    for (const range of RANGES) {
+    for (const range of this.hasAttribute('plain') ? [] : RANGES) {
       const button = make('button', '', range);
       button.type = 'button';
       button.dataset.range = range;
@@ -155,7 +166,7 @@ class Chart extends HTMLElement {
       legend: { show: false },
       cursor: { sync: { key: together.key }, points: { size: 6 }, drag: { x: true, y: false, setScale: false } },
       scales: { y: { range: (_, low, high) => (percent ? [0, 100] : [Math.min(0, low ?? 0), (high || 1) * 1.1]) } },
-      axes: [{ ...axis, space: 70, size: 26 }, { ...axis, size: 62, space: 36, values: (_, marks) => marks.map((mark) => spell(mark, unit)) }],
+      axes: [{ ...axis, space: 76, size: 24, values: instants }, { ...axis, size: 62, space: 36, values: (_, marks) => marks.map((mark) => spell(mark, unit)) }],
       series: [{}, ...series.map((one, index) => this.line(one, index, series.length))],
       hooks: { setSelect: [(plot) => this.zoom(plot)], draw: [(plot) => this.limits(plot)] },
     };
