@@ -4,14 +4,14 @@ from contextlib import contextmanager
 from datetime import timedelta
 
 import pytest
-from django.db import DatabaseError
+from django.db import DatabaseError, IntegrityError, transaction
 
 from mainstay.core.jobs.models import Event
 from mainstay.core.ledger.models import Entry
 from mainstay.core.tenancy.binding import bind
 from mainstay.core.tenancy.ids import new_id
 from mainstay.domains.desk import queries, services
-from mainstay.domains.desk.models import Breach, SlaClock, SlaNotice, Ticket, TicketEvent
+from mainstay.domains.desk.models import Breach, Calendar, PolicyBinding, SlaClock, SlaNotice, SlaPolicyVersion, Ticket, TicketEvent
 from mainstay.domains.desk.services import journal
 from mainstay.kernel.errors import Conflict, Invalid, MainstayError, NotFound, Refused
 from mainstay.kernel.severity import Severity
@@ -609,6 +609,39 @@ def test_the_repair_brings_back_every_cached_value(desk):
     again = list(SlaClock.objects.filter(ticket=ticket).order_by("clock", "cycle", "epoch").values())
     assert [{**row, "id": None} for row in again] == [{**row, "id": None} for row in good]
     assert services.rebuild_clocks(actor=desk.worker, clock=desk.clock, check=True).differences == ()
+
+
+def test_two_bindings_of_one_level_never_hold_at_once(desk):
+    desk.open()
+    binding = PolicyBinding.objects.get()
+
+    with pytest.raises(IntegrityError, match="desk_binding_one_at_a_time"), transaction.atomic():
+        PolicyBinding.objects.create(
+            tenant=binding.tenant,
+            level=binding.level,
+            policy_version=binding.policy_version,
+            calendar=binding.calendar,
+            valid_from=desk.clock.now(),
+        )
+    assert PolicyBinding.objects.count() == 1
+
+
+def test_without_a_binding_no_clock_runs_and_the_ticket_says_so(desk):
+    desk.open()
+    PolicyBinding.objects.update(valid_to=desk.clock.now())
+    PolicyBinding.objects.create(
+        tenant=desk.worker.tenant,
+        level=5,
+        policy_version=SlaPolicyVersion.objects.get(),
+        calendar=Calendar.objects.get(),
+        valid_from=desk.clock.now() + timedelta(days=1),
+    )
+
+    ticket = desk.open(desk.alert(fingerprint="another.cause"))
+
+    assert (ticket.binding, ticket.binding_reason) == (None, {"reason": "no_policy"})
+    assert not SlaClock.objects.filter(ticket=ticket).exists()
+    assert queries.incident_page(desk.tara, ticket.id, desk.clock.now()).binding == "No policy is bound, so no clock runs."
 
 
 def test_events_are_written_once(desk):
