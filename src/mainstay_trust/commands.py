@@ -7,22 +7,22 @@ Invariant: whoever holds only the server's keys gets T0, and T1 inside policy an
 
 import hashlib
 import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 
 from mainstay_trust import canonical
-from mainstay_trust.actions import CATALOGUE, EFFECTS, HIGHEST_TIER_BUILT, TIER_MAX_SPAN_S, Action
+from mainstay_trust.actions import EFFECTS, HIGHEST_TIER_BUILT, TIER_MAX_SPAN_S, Action
 from mainstay_trust.budgets import ALL
 from mainstay_trust.canonical import JSON
-from mainstay_trust.clocks import Reading
 from mainstay_trust.dsse import COMMAND, PAYLOAD_BYTES_MAX, Envelope, parse, signed_by
+from mainstay_trust.endpoint import EndpointState as EndpointState  # part of this module's interface
+from mainstay_trust.endpoint import Remembered as Remembered
 from mainstay_trust.errors import Rejected
 from mainstay_trust.issue import IssueProof, judge_issue
-from mainstay_trust.keys import Key, Keyring, Role, Verify
+from mainstay_trust.keys import Role, Verify
 from mainstay_trust.members import CROCKFORD_ID, Members
-from mainstay_trust.notes import Checkpoint, Vkey
-from mainstay_trust.policies import Policy, is_protected
-from mainstay_trust.roots import Root
+from mainstay_trust.notes import Checkpoint
+from mainstay_trust.policies import is_protected
 
 NO_POLICY_TARGETS_MAX = 1000
 T3_TARGETS_MAX = 10
@@ -68,81 +68,6 @@ class Command:
     def content_sha256(self) -> str:
         """What must be equal for a repeated `idem`: action and parameters."""
         return hashlib.sha256(canonical.encode({"action": self.action, "params": self.params})).hexdigest()
-
-
-@dataclass(frozen=True)
-class Remembered:
-    """A row of the replay table, written when a command was started."""
-
-    payload_sha256: str
-    id: str
-    idem: str
-    content_sha256: str
-
-
-def _nothing_remembered(_payload: str, _id: str, _idem: str) -> tuple[Remembered, ...]:
-    return ()
-
-
-def _no_uses(_budget: str, _key: str | None) -> Sequence[int]:
-    return ()
-
-
-def _no_window(window: str | None, _action: str) -> str | None:
-    return None if window is None else "window_unknown"
-
-
-@dataclass(frozen=True)
-class EndpointState:
-    """Everything a verdict may depend on. Lookups are callables, so that a check reads only what it needs.
-
-    `remembered(payload_sha256, id, idem)` returns the replay rows equal in any of the three.
-    `uses(budget, key)` returns the seconds (lower clock) at which a budget was used; `key` is the value of the parameter that
-    splits it. `window(window, action)` returns what `windows.judge` says: None, window_unknown, window_closed or freeze_calendar.
-    `retired` holds server keys of earlier policies, so that an old key is named `key_revoked` and not merely unknown.
-    """
-
-    tenant: str
-    device: str
-    clock: Reading
-    root: Root | None = None
-    policy: Policy | None = None
-    receipt_keys: tuple[Key, ...] = ()
-    retired: tuple[Key, ...] = ()
-    receipt_logs: tuple[Vkey, ...] = ()
-    checkpoint: Checkpoint | None = None
-    witnessed_at: int | None = None
-    offline_s: int = 0
-    is_helper_present: bool = True
-    is_frozen: bool = False
-    is_quarantined: bool = False
-    is_ledger_alarmed: bool = False
-    is_spool_full: bool = False
-    locks: frozenset[str] = frozenset()
-    failing_preconditions: tuple[str, ...] = ()
-    remembered: Callable[[str, str, str], Sequence[Remembered]] = _nothing_remembered
-    uses: Callable[[str, str | None], Sequence[int]] = _no_uses
-    window: Callable[[str | None, str], str | None] = _no_window
-    catalogue: Mapping[str, Action] = field(default_factory=lambda: CATALOGUE)
-
-    @property
-    def server_role(self) -> Role:
-        return Role((*(self.policy.server_keys if self.policy else self.receipt_keys), *self.retired))
-
-    @property
-    def keyring(self) -> Keyring:
-        current = {key.key_id for key in (self.policy.server_keys if self.policy else self.receipt_keys)}
-        lapsed = {key.key_id for key in self.retired} - current
-        return Keyring.of(self.known_keys, (self.policy.revoked if self.policy else frozenset()) | lapsed)
-
-    @property
-    def known_keys(self) -> tuple[Key, ...]:
-        others = self.policy.reply_keys if self.policy else ()
-        return (*self.server_role.keys, *others, *(self.root.keys if self.root else ()))
-
-    @property
-    def logs(self) -> tuple[Vkey, ...]:
-        return self.policy.ledger_keys if self.policy else self.receipt_logs
 
 
 @dataclass(frozen=True)

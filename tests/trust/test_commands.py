@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from mainstay_trust import canonical, commands, dsse
+from mainstay_trust.actions import CATALOGUE
 from mainstay_trust.clocks import Reading
 from mainstay_trust.commands import Remembered
 from mainstay_trust.keys import Role
@@ -186,14 +187,14 @@ def test_who_signed_decides_and_nothing_above_t1_ever_runs(world, given, signers
 
 
 @pytest.mark.parametrize("tier", ["T1", "T2", "T3"])
-@pytest.mark.parametrize("name", [name for name, action in commands.CATALOGUE.items() if action.tier in ("T2", "T3")])
+@pytest.mark.parametrize("name", [name for name, action in CATALOGUE.items() if action.tier in ("T2", "T3")])
 def test_no_tier_label_makes_a_higher_action_run(world, name, tier):
     generous = policy(tiers={"default": "T3"})
     given = command(tier=tier, action=name, params={}, exp=NOW + 600)
 
     verdict = world.judge(given, SERVER, NADIA, OMAR, policy=generous)
 
-    assert verdict.code == ("tier_mismatch" if commands.CATALOGUE[name].tier != tier else "tier_disabled")
+    assert verdict.code == ("tier_mismatch" if CATALOGUE[name].tier != tier else "tier_disabled")
 
 
 def test_two_keys_of_one_holder_are_one_signature(world):
