@@ -137,7 +137,13 @@ def _note_failure(event: Event, identity: str, error: Exception, actor: Actor, c
     if delivery.next_at is not None:
         deliver_event.defer(event.tenant, at=delivery.next_at, event_id=event.id)
         return
-    body = {"event": event.name, "event_id": str(event.id), "consumer": identity, "code": delivery.code, "attempts": delivery.attempts}
+    body: dict[str, Json] = {
+        "event": event.name,
+        "event_id": str(event.id),
+        "consumer": identity,
+        "code": delivery.code,
+        "attempts": delivery.attempts,
+    }
     ledger.record(actor, "jobs.delivery.abandoned", delivery.id, clock=clock, out="failed", body=body)
 
 

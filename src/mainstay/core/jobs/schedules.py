@@ -22,6 +22,7 @@ from mainstay.core.tenancy.binding import tenant_transaction
 from mainstay.kernel.actors import Actor
 from mainstay.kernel.clock import Clock
 from mainstay.kernel.errors import Invalid
+from mainstay.kernel.json import Json
 
 PER_TICK_MAX = 100
 
@@ -53,7 +54,7 @@ def save_schedule(
         "next_fire": rules.next_fire(rule, zone_of(zone), clock.now()),
     }
     schedule, _ = Schedule.objects.update_or_create(tenant=actor.tenant, name=name, defaults=values)
-    body = {"name": name, "task": task.name, "rule": rules.to_json(rule), "zone": zone}
+    body: dict[str, Json] = {"name": name, "task": task.name, "rule": rules.to_json(rule), "zone": zone}
     ledger.record(actor, "jobs.schedule.saved", schedule.id, clock=clock, body=body)
     return schedule.id
 

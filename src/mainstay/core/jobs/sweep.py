@@ -43,4 +43,4 @@ def requeue_abandoned() -> int:
     """Put jobs whose worker is gone back into the queue. Returns how many."""
     with connection.cursor() as cursor:
         cursor.execute(_REQUEUE, {"dead": DEAD_AFTER_S, "tries": TRIES_MAX})
-        return cursor.rowcount
+        return int(cursor.rowcount)

@@ -159,7 +159,8 @@ def worker_app(connector: procrastinate.BaseConnector, clock: Clock) -> procrast
     """Return the app that fetches jobs, with every declared task in it. It is apart from the app that defers."""
     app: procrastinate.App = DjangoApp(connector=connector)
     for task in TASKS.values():
-        app.task(_performing(task, clock), name=task.name, queue=task.queue, retry=RetryByRule(clock))
+        declare = app.task(name=task.name, queue=task.queue, retry=RetryByRule(clock))
+        declare(_performing(task, clock))
     return app
 
 

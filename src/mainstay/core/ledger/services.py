@@ -10,6 +10,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from django.db import connection
@@ -154,7 +155,7 @@ def _check_leaf(actor: Actor, act: str, obj: str, out: str, at: datetime, commit
 def _insert(
     actor: Actor, act: str, obj: str, out: str, at: datetime, commitment: str, extra: Mapping[str, object], parts: list[Part]
 ) -> int:
-    parameters = {
+    parameters: dict[str, Any] = {  # all that psycopg adapts: text, times, arrays of bytes
         "tenant": actor.tenant,
         "act": act,
         "actor": actor.ref,
