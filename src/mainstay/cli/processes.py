@@ -34,7 +34,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands to the command line."""
     for command in (up, down, status, link):
         app.command()(command)
-    for command in (postgres, telemetry, web, worker, collector):
+    for command in (postgres, telemetry, web, worker):
         app.command(rich_help_panel="Processes, for systemd or an orchestrator")(command)
     database.command("migrate")(migrate)
     app.add_typer(database, name="db")
@@ -114,11 +114,6 @@ def web() -> None:
 def worker() -> None:
     """Run the worker in the foreground."""
     _become([sys.executable, "-m", "mainstay.config.worker"])
-
-
-def collector() -> None:
-    """Run the collector in the foreground."""
-    _become([sys.executable, "-m", "mainstay.config.collector"])
 
 
 def as_table(seen: Status) -> str:
