@@ -1,7 +1,11 @@
 """The first ceremony: one command makes a key, a root and a policy that every device will check."""
 
+import io
 import json
+import os
 import stat
+import subprocess
+import sys
 
 import pytest
 
@@ -117,3 +121,37 @@ def test_two_people_make_a_root_that_is_not_reduced(tool):
     assert (alone[0], alone[1]["error"]["code"]) == (3, "threshold")
     assert together == (0, {"kind": "root", "version": 1, "holders": ["Nadia", "Omar"], "threshold": 2})
     assert roots.parse_root(document(tool, "both").payload).reduced is False
+
+
+def test_the_passphrase_may_come_through_a_descriptor(tool):
+    reading, writing = os.pipe()
+    os.write(writing, PASSPHRASE.encode() + b"\n")
+    os.close(writing)
+    tool.environ = {}
+
+    code, outcome = tool("key", "new", "--passphrase-fd", str(reading))
+    os.close(reading)
+
+    assert (code, outcome["holder"]) == (0, "owner")
+
+
+def test_without_a_passphrase_nothing_is_made(tool, monkeypatch):
+    tool.environ = {}
+    monkeypatch.setattr("sys.stdin", io.StringIO(""))
+
+    code, outcome = tool("key", "new")
+
+    assert (code, outcome["error"]["code"]) == (6, "no_passphrase")
+    assert not (tool.folder / "keys.json").exists()
+
+
+def test_another_program_drives_the_ceremony_as_a_process(tool):
+    draft = tool.put("draft.json", DRAFT)
+    argv = [sys.executable, "-m", "mainstay_sign", "init", "--quick", "--yes", "--json", "--tenant", TENANT, "--draft", draft]
+    argv += ["--keys", tool.path("keys.json"), "--out", tool.path("out")]
+
+    done = subprocess.run(argv, env={**os.environ, **tool.environ}, capture_output=True, text=True, check=False)
+
+    outcome = json.loads(done.stdout)
+    root = roots.first_root(dsse.parse((tool.folder / "out/root.json").read_bytes().strip()), outcome["fingerprint"], verify)
+    assert (done.returncode, root.reduced) == (0, True)
