@@ -124,7 +124,8 @@ def add(request: HttpRequest) -> HttpResponse:
 
 def today(actor: Actor, clock: Clock) -> list[NeedsYou]:
     """Name the devices that wait for a decision."""
-    rows = queries.devices(actor.readable).filter(state__in=(DeviceState.PENDING, DeviceState.QUARANTINED)).order_by("first_enrolled_at")
+    waiting = (DeviceState.PENDING, DeviceState.QUARANTINED)
+    rows = queries.devices(actor.readable).filter(state__in=waiting).order_by("first_enrolled_at")
     return [_needs(one) for one in rows[:20]]
 
 

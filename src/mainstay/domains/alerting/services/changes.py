@@ -235,6 +235,6 @@ def _hard_result(previous: Alert | None, step: Step | None) -> bool | None:
 
 def _flaps(stored: FlapState | None) -> Flaps:
     if stored is None:
-        return Flaps()
+        return Flaps(results=(False,))  # nothing was kept while it was well, so its first fault is a change
     changes = tuple(datetime.fromisoformat(one) for one in stored.changes)
     return Flaps(tuple(stored.results), stored.taken_at, changes, stored.is_flapping)

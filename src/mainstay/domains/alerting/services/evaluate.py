@@ -95,7 +95,8 @@ def would_change(view: DeviceView, rules: Mapping[str, Rule], sources: frozenset
 
 
 def _findings(view: DeviceView, rules: Mapping[str, Rule], sources: frozenset[Source], at: datetime) -> Iterator[Finding]:
-    for rule in rules.values():
+    # Silence first: it is the cause that the other alerts of the device then name.
+    for rule in sorted(rules.values(), key=lambda one: one.id != SILENT):
         if rule.source in sources and rule.is_enabled:
             for reading in readings(rule.id, view, at=at):
                 yield Finding(rule, reading, folding.fingerprint(rule.id, view.device_id, reading.subject))

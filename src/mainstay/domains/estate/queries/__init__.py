@@ -1,16 +1,16 @@
 """Reads of the estate."""
 
-from mainstay.domains.estate.queries.devices import (
+from mainstay.domains.estate.queries.fleet import (
     WATCHED_MAX,
     changes,
     device,
     device_key,
-    devices,
     fact,
     facts,
     find_device,
     health_rows,
     history,
+    devices,
     public_key,
     silent_devices,
     unit_state,
@@ -32,13 +32,13 @@ __all__ = [
     "device",
     "device_key",
     "device_panel",
-    "devices",
     "fact",
     "facts",
     "find_device",
     "health_rows",
     "history",
     "key_home",
+    "devices",
     "public_key",
     "refusals",
     "refused_since",

@@ -6,7 +6,7 @@ from datetime import datetime
 from uuid import UUID
 
 from mainstay.domains.estate.models import Device, Fact, UnitState
-from mainstay.domains.estate.queries import devices
+from mainstay.domains.estate.queries import fleet
 from mainstay.domains.estate.rules import freshness
 from mainstay.domains.estate.rules.freshness import Freshness
 from mainstay.kernel.json import JsonObject
@@ -38,9 +38,9 @@ class Panel:
 
 def device_panel(tenant: UUID, device_id: UUID, *, at: datetime) -> Panel:
     """Read one device with its facts and units."""
-    one = devices.device(tenant, device_id)
-    groups = {name: _group(fact, one.facts_confirmed_at, at) for name, fact in devices.facts(tenant, device_id).items()}
-    return Panel(one, groups, tuple(devices.units(tenant, device_id)), freshness.is_silent(one.last_seen_at, at=at))
+    one = fleet.device(tenant, device_id)
+    groups = {name: _group(fact, one.facts_confirmed_at, at) for name, fact in fleet.facts(tenant, device_id).items()}
+    return Panel(one, groups, tuple(fleet.units(tenant, device_id)), freshness.is_silent(one.last_seen_at, at=at))
 
 
 def _group(fact: Fact, confirmed_at: datetime | None, at: datetime) -> Group:

@@ -15,7 +15,7 @@ from django.db import transaction
 from mainstay.core.access.services import require
 from mainstay.core.jobs import live
 from mainstay.domains.estate.models import Device, Fact
-from mainstay.domains.estate.queries import devices as queries
+from mainstay.domains.estate.queries import fleet as queries
 from mainstay.domains.estate.rules import freshness, identity
 from mainstay.kernel.actors import Actor
 from mainstay.kernel.clock import Clock

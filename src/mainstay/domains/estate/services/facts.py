@@ -14,7 +14,7 @@ from mainstay.core.access.services import require
 from mainstay.core.jobs import outbox
 from mainstay.core.ledger import services as ledger
 from mainstay.domains.estate.models import Device, Fact, FactChange
-from mainstay.domains.estate.queries import devices as queries
+from mainstay.domains.estate.queries import fleet as queries
 from mainstay.domains.estate.rules import freshness
 from mainstay.domains.estate.rules.patch import patch
 from mainstay.domains.estate.services.packages import replace_packages

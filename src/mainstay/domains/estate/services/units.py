@@ -11,7 +11,7 @@ from mainstay.core.access.services import require
 from mainstay.core.jobs import outbox
 from mainstay.core.ledger import services as ledger
 from mainstay.domains.estate.models import UnitState
-from mainstay.domains.estate.queries import devices as queries
+from mainstay.domains.estate.queries import fleet as queries
 from mainstay.kernel.actors import Actor
 from mainstay.kernel.clock import Clock
 
