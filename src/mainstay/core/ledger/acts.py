@@ -11,7 +11,8 @@ from uuid import UUID
 from mainstay.kernel.errors import Invalid
 
 _ACT = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*){2,}")
-_OBJECT_ID = re.compile(r"[A-Za-z0-9_.\-]{1,64}")
+OBJECT_ID_CHARS_MAX = 64
+_OBJECT_ID = re.compile(rf"[A-Za-z0-9_.\-]{{1,{OBJECT_ID_CHARS_MAX}}}")
 
 EXTRA_MEMBERS = {
     "ledger.entry.erased": frozenset({"ref", "range"}),
