@@ -100,9 +100,9 @@ def check(envelope: bytes, state: EndpointState, verify: Verify, *, issue: Issue
     """Judge a delivered command by checks 1 to 14; the first failing one wins."""
     try:
         opened = parse(envelope)
-        command = _signed_command(opened, state, verify)
+        signers = _signers(opened, state, verify)
+        command = parse_command(opened.payload)
         action = _addressed(command, state)
-        signers = signed_by(opened, state.known_keys, verify)
         return _judge(_Case(command, action, signers, hashlib.sha256(opened.payload).hexdigest(), state, verify, issue))
     except Rejected as error:
         return Verdict(error.code, detail=error.detail)
@@ -214,13 +214,15 @@ def _first(*checks: Callable[[], Verdict]) -> Verdict:
     return accepted
 
 
-def _signed_command(envelope: Envelope, state: EndpointState, verify: Verify) -> Command:
+def _signers(envelope: Envelope, state: EndpointState, verify: Verify) -> frozenset[str]:
+    """Checks 1 and 2: the ids of the known keys that signed; their number and roles are check 5."""
     if envelope.payload_type != COMMAND:
         # A type that this endpoint does not know and one that belongs to another document are refused alike.
         raise Rejected("bad_type", envelope.payload_type[:100])
-    if not signed_by(envelope, state.known_keys, verify):
+    signers = signed_by(envelope, state.known_keys, verify)
+    if not signers:
         raise Rejected("no_valid_signature")
-    return parse_command(envelope.payload)
+    return signers
 
 
 def _addressed(command: Command, state: EndpointState) -> Action:
@@ -299,7 +301,7 @@ def _check_authority(tier: str, state: EndpointState) -> Verdict:
         return Verdict(None)
     if not state.is_helper_present:
         return Verdict("no_helper")
-    if state.root is None or state.policy is None:
+    if state.root is None or state.policy is None or state.clock.upper > state.root.expires:
         return Verdict("no_root")
     if tier > min(HIGHEST_TIER_BUILT, state.policy.tier_of(state.device)):
         return Verdict("tier_disabled")

@@ -168,12 +168,14 @@ def parse_policy(payload: bytes) -> Policy:
 def next_policy(current: Policy | None, root: Root, envelope: Envelope, verify: Verify, *, at: int) -> Policy:
     """Return the policy to store: a newer epoch, or the current one again when its own bytes are offered.
 
-    Errors: Rejected: bad_type, bad_policy, wrong_tenant, threshold, key_revoked, epoch_old, policy_equivocation.
+    Errors: Rejected: bad_type, bad_policy, wrong_tenant, no_root (expired), threshold, key_revoked, epoch_old, policy_equivocation.
     The signature is judged first, so that equivocation is only ever reported about a policy that was really signed.
     """
     policy = _opened(envelope)
     if policy.tenant != root.tenant:
         raise Rejected("wrong_tenant", "the policy of another tenant")
+    if at > root.expires:
+        raise Rejected("no_root", "the root that could vouch for it has expired")
     role = root.role("policy")
     revoked = current.revoked if current else frozenset()
     quorum = Keyring.of(role.keys, revoked).quorum(role, signed_by(envelope, role.keys, verify), at=at)

@@ -61,6 +61,8 @@ def parse_root(payload: bytes) -> Root:
     )
     if members.count("v", least=1, most=1) and not root.issued < root.expires <= root.issued + LIFE_S_MAX:
         raise Rejected("bad_root", "a root lives at most 400 days")
+    if not root.reduced and min(root.role("root").threshold, root.role("policy").threshold) < 2:
+        raise Rejected("bad_root", "one signer is reduced assurance, and the document must say so")
     return root
 
 

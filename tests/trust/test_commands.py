@@ -296,6 +296,8 @@ def test_a_command_runs_once_under_whatever_name_it_returns(world, later, code):
         (command(), {"is_quarantined": True}, "quarantined", False),
         (command(), {"is_helper_present": False}, "no_helper", False),
         (command(), {"root": None}, "no_root", False),
+        (command(exp=NOW + 90_000), {"clock": Reading(NOW + 86400, NOW, NOW)}, None, False),
+        (command(exp=NOW + 90_000), {"clock": Reading(NOW + 86401, NOW, NOW)}, "no_root", False),
         (command(), {"policy": policy(tiers={"default": "T0"})}, "tier_disabled", False),
         (command(), {"policy": policy(tiers={"default": "T1", "clinic": "T0"}, groups={DEVICE: ["clinic"]})}, "tier_disabled", False),
         (command(), {"policy": policy(tiers={"default": "T0", "web": "T1"}, groups={DEVICE: ["web"]})}, None, False),

@@ -132,6 +132,19 @@ def test_two_keys_of_one_holder_cannot_carry_a_threshold_of_two():
     refused("bad_root", root_payload, roles={"root": role, "policy": role})
 
 
+def test_one_signer_must_be_called_reduced_assurance():
+    role = Role((key(NADIA, "Nadia"),), 1)
+    single = {"roles": {"root": role, "policy": role}}
+
+    refused("bad_root", root_payload, **single)
+    assert roots.parse_root(root_payload(reduced=True, **single)).reduced
+
+
+def test_an_expired_root_vouches_for_no_new_policy():
+    assert adopted(policy_value(), NADIA, OMAR, at=ROOT.expires).epoch == 4
+    refused("no_root", adopted, policy_value(), NADIA, OMAR, at=ROOT.expires + 1)
+
+
 # Policies.
 
 
