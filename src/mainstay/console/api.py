@@ -44,15 +44,15 @@ api.add_router("/desk", desk.router)
 api.add_router("/automation", automation.router)
 
 
-def on_problem(request: HttpRequest, problem: Exception) -> HttpResponse:
+def on_problem(request: HttpRequest, problem: MainstayError | type[MainstayError]) -> HttpResponse:
     """Answer an error of ours; its status also rolls the request's transaction back."""
-    assert isinstance(problem, MainstayError)  # noqa: S101 - registered for this class only
+    assert isinstance(problem, MainstayError)  # noqa: S101 - Ninja hands an instance; its type says more
     return problem_response(request, problem)
 
 
-def on_bad_input(request: HttpRequest, problem: Exception) -> HttpResponse:
+def on_bad_input(request: HttpRequest, problem: ValidationError | type[ValidationError]) -> HttpResponse:
     """Answer input that does not fit its schema, with a pointer to each part."""
-    assert isinstance(problem, ValidationError)  # noqa: S101 - registered for this class only
+    assert isinstance(problem, ValidationError)  # noqa: S101 - as above
     faults = [{"pointer": "/".join(str(part) for part in one["loc"]), "code": one["type"], "detail": one["msg"]} for one in problem.errors]
     sentence = "; ".join(f"{fault['pointer']}: {fault['detail']}" for fault in faults[:3])
     return problem_response(request, Invalid("api.bad_input", f"The request does not fit: {sentence}.", problems=faults))
@@ -84,7 +84,7 @@ def reference(request: HttpRequest) -> HttpResponse:
 
 def _operation(document: Mapping[str, Any], path: str, method: str, operation: Mapping[str, Any]) -> dict[str, Any]:
     content = operation.get("requestBody", {}).get("content", {})
-    schema = next(iter(content.values()), {}).get("schema")
+    schema = next((media.get("schema") for media in content.values()), None)
     return {
         "id": operation.get("operationId", f"{method}-{path}"),
         "path": path,

@@ -14,10 +14,12 @@ from mainstay.core.access.services import allows, require
 from mainstay.core.ledger import packs
 from mainstay.core.ledger import queries as ledger
 from mainstay.core.ledger import services as records
+from mainstay.core.ledger.entries import Erasable
 from mainstay.core.ledger.verification import Report, verify_log
 from mainstay.kernel.actors import Actor
 from mainstay.kernel.clock import Clock
 from mainstay.kernel.errors import NotFound
+from mainstay.kernel.json import Json
 from mainstay.ui.lists import list_page
 from mainstay.ui.lists.viewer import actor_of, clock_of
 
@@ -81,7 +83,7 @@ def pack_response(actor: Actor, clock: Clock) -> StreamingHttpResponse:
     require(actor, "ledger.pack.export")
     file = cast("BinaryIO", tempfile.SpooledTemporaryFile(max_size=_MEMORY_BYTES_MAX))  # noqa: SIM115 - closed when it was sent
     summary = packs.export_pack(actor.tenant, file)
-    body = {"begin": summary.begin, "end": summary.end, "size": summary.size, "root": summary.root_hex}
+    body: dict[str, Json | Erasable] = {"begin": summary.begin, "end": summary.end, "size": summary.size, "root": summary.root_hex}
     records.record(actor, "ledger.pack.exported", _pack_id(summary), clock=clock, body=body)
     file.seek(0)
     answer = StreamingHttpResponse(_chunks(file), content_type="application/zip")

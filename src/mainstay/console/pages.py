@@ -1,7 +1,7 @@
 """Today, the palette, and the table of the console's addresses."""
 
 import socket
-from types import ModuleType
+from collections.abc import Callable
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
@@ -12,7 +12,6 @@ from mainstay.console import api, ledger_pages, settings_pages, setup, streams, 
 from mainstay.console.lists import LEDGER, PEOPLE, TOKENS
 from mainstay.core.access.services import require
 from mainstay.domains.alerting import pages as alerting
-from mainstay.domains.automation import pages as automation
 from mainstay.domains.desk import pages as desk
 from mainstay.domains.estate import pages as estate
 from mainstay.kernel.actors import Actor
@@ -22,9 +21,14 @@ from mainstay.ui.lists.viewer import actor_of, clock_of
 from mainstay.ui.palette import Found, ranked
 
 LISTS = (LEDGER, PEOPLE, TOKENS)
-SEARCHED: tuple[ModuleType, ...] = (estate, alerting, desk, automation)
+SEARCHED: tuple[Callable[[Actor, str, int], list[Found]], ...] = (estate.search, alerting.search, desk.search)
 # Metric group (address of its chart), title, unit.
-MACHINE_CHARTS = (("cpu", "Processor", "%"), ("memory", "Memory available", "%"), ("disk", "Disk", "bytes/s"), ("network", "Network", "bytes/s"))
+MACHINE_CHARTS = (
+    ("cpu", "Processor", "%"),
+    ("memory", "Memory available", "%"),
+    ("disk", "Disk", "bytes/s"),
+    ("network", "Network", "bytes/s"),
+)
 SEARCH_TEXT_MAX = 100
 HITS_PER_PART = 8
 
@@ -69,12 +73,7 @@ def _places(text: str) -> list[Found]:
 
 
 def _records(actor: Actor, text: str) -> list[Found]:
-    found: list[Found] = []
-    for part in SEARCHED:
-        look = getattr(part, "search", None)
-        if look is not None:
-            found.extend(look(actor, text, HITS_PER_PART))
-    return found
+    return [hit for look in SEARCHED for hit in look(actor, text, HITS_PER_PART)]
 
 
 urlpatterns: list[URLPattern] = [

@@ -4,10 +4,9 @@ Owns: the collection over all domains and the honest word for nothing. Does not 
 Invariant: "all quiet" is never said while a source is stale or nothing is watched.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from types import ModuleType
 
 from mainstay.core.access.services import allows
 from mainstay.core.ledger import queries as ledger
@@ -21,7 +20,9 @@ from mainstay.kernel.actors import Actor
 from mainstay.kernel.clock import Clock
 from mainstay.ui.today import Handled, NeedsYou, in_order
 
-PARTS: tuple[ModuleType, ...] = (estate, alerting, desk, automation)
+# Who says what needs a person, and who says what was fixed without one.
+NEEDING: tuple[Callable[[Actor, Clock], list[NeedsYou]], ...] = (estate.today, alerting.today, desk.today)
+HANDLING: tuple[Callable[[Actor, Clock], list[Handled]], ...] = (automation.handled,)
 HANDLED_MAX = 10
 FRESH_FOR = timedelta(seconds=60)
 
@@ -37,20 +38,13 @@ class Quiet:
 
 def needs_you(actor: Actor, clock: Clock) -> list[NeedsYou]:
     """Return what waits for a person, in the order in which it should be met."""
-    return in_order(list(_collect("today", actor, clock)))
+    return in_order([row for part in NEEDING for row in part(actor, clock)])
 
 
 def handled(actor: Actor, clock: Clock) -> list[Handled]:
     """Return what was fixed without a person, newest first."""
-    rows: list[Handled] = list(_collect("handled", actor, clock))
+    rows = [row for part in HANDLING for row in part(actor, clock)]
     return sorted(rows, key=lambda row: row.at, reverse=True)[:HANDLED_MAX]
-
-
-def _collect(name: str, actor: Actor, clock: Clock) -> Iterable[NeedsYou | Handled]:
-    for part in PARTS:
-        contribute: Callable[[Actor, Clock], Iterable[NeedsYou | Handled]] | None = getattr(part, name, None)
-        if contribute is not None:
-            yield from contribute(actor, clock)
 
 
 def quiet(actor: Actor, now: datetime) -> Quiet:

@@ -23,11 +23,12 @@ FIELD = "idempotency_key"
 KEY_MAX = 80
 BODY_MAX = 256 * 1024
 _KEPT_HEADERS = ("Content-Type", "Location", "HX-Redirect", "HX-Trigger", "HX-Retarget", "HX-Reswap")
+_FORMS = frozenset({"application/x-www-form-urlencoded", "multipart/form-data"})
 _UNSAFE = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
 _CLAIM = """
 INSERT INTO ui_first_answer (id, tenant, actor, key, request_sha256, headers, body, created_at)
-VALUES (%s, %s, %s, %s, %s, '{}', '', %s) ON CONFLICT ON CONSTRAINT ui_first_answer_key_once DO NOTHING
+VALUES (%s, %s, %s, %s, %s, '{}', '', %s) ON CONFLICT (tenant, actor, key) DO NOTHING
 """
 
 
@@ -69,12 +70,16 @@ def _key(request: HttpRequest) -> str:
 def _digest(request: HttpRequest) -> bytes:
     """Hash what the request asks for. A form is hashed by its fields, for a repeat may be encoded or signed anew."""
     digest = hashlib.sha256(f"{request.method} {request.path}\n".encode())
-    if request.method == "POST" and request.POST:
-        for name, values in sorted(request.POST.lists()):
-            if name not in (FIELD, "csrfmiddlewaretoken"):
-                digest.update(repr((name, values)).encode())
-    else:
+    if request.method != "POST" or request.content_type not in _FORMS:
         digest.update(request.body)
+        return digest.digest()
+    for name, values in sorted(request.POST.lists()):
+        if name not in (FIELD, "csrfmiddlewaretoken"):
+            digest.update(repr((name, values)).encode())
+    for name, files in sorted(request.FILES.lists()):
+        for file in files:
+            digest.update(repr((name, file.name, hashlib.sha256(file.read()).hexdigest())).encode())
+            file.seek(0)
     return digest.digest()
 
 
@@ -82,7 +87,7 @@ def _claim(actor: Actor, key: str, digest: bytes, clock: Clock) -> bool:
     """Take the key, waiting for a concurrent request under the same one to end. False: somebody was first."""
     with connection.cursor() as cursor:
         cursor.execute(_CLAIM, [new_id(), actor.tenant, actor.ref, key, digest, clock.now()])
-        return cursor.rowcount == 1
+        return bool(cursor.rowcount == 1)
 
 
 def _replay(actor: Actor, key: str, digest: bytes) -> HttpResponse:

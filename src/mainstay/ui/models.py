@@ -28,8 +28,10 @@ class SavedView(TenantOwned):
     class Meta:
         db_table = "ui_saved_view"
         constraints = [
-            models.UniqueConstraint("tenant", "list", "owner", "name", name="ui_saved_view_name_once"),
-            models.UniqueConstraint("tenant", "list", "owner", condition=models.Q(is_default=True), name="ui_saved_view_one_default"),
+            models.UniqueConstraint(fields=["tenant", "list", "owner", "name"], name="ui_saved_view_name_once"),
+            models.UniqueConstraint(
+                fields=["tenant", "list", "owner"], condition=models.Q(is_default=True), name="ui_saved_view_one_default"
+            ),
         ]
 
 
@@ -46,5 +48,5 @@ class FirstAnswer(TenantOwned):
 
     class Meta:
         db_table = "ui_first_answer"
-        constraints = [models.UniqueConstraint("tenant", "actor", "key", name="ui_first_answer_key_once")]
-        indexes = [models.Index("created_at", name="ui_first_answer_age")]
+        constraints = [models.UniqueConstraint(fields=["tenant", "actor", "key"], name="ui_first_answer_key_once")]
+        indexes = [models.Index(fields=["created_at"], name="ui_first_answer_age")]

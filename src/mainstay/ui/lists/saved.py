@@ -23,11 +23,15 @@ VIEWS_MAX = 100
 
 def visible_to(actor: Actor, spec: ListSpec) -> list[SavedView]:
     """Return the person's own views and those shared with everybody here, by name."""
-    mine_or_shared = Q(owner=actor.person_id) | Q(visibility=SavedView.Visibility.ALL)
+    mine_or_shared = Q(visibility=SavedView.Visibility.ALL)
+    if actor.person_id is not None:
+        mine_or_shared |= Q(owner=actor.person_id)
     return list(SavedView.objects.filter(mine_or_shared, tenant__in=actor.readable, list=spec.name).order_by("name", "id")[:VIEWS_MAX])
 
 
 def default_of(actor: Actor, spec: ListSpec) -> SavedView | None:
+    if actor.person_id is None:
+        return None
     return SavedView.objects.filter(tenant=actor.tenant, list=spec.name, owner=actor.person_id, is_default=True).first()
 
 
@@ -68,8 +72,8 @@ def save_view(*, actor: Actor, spec: ListSpec, name: str, query: str, visibility
 def delete_view(*, actor: Actor, spec: ListSpec, view_id: UUID, clock: Clock) -> None:
     """Delete one of the person's own views. Errors: NotFound, also for a view of somebody else."""
     require(actor, "ui.saved_view.delete")
-    view = SavedView.objects.select_for_update().filter(tenant=actor.tenant, list=spec.name, owner=actor.person_id, id=view_id).first()
-    if view is None:
+    view = SavedView.objects.select_for_update().filter(tenant=actor.tenant, list=spec.name, id=view_id).first()
+    if view is None or view.owner != actor.person_id:
         raise NotFound("ui.view_unknown", "There is no such view of yours.")
     view.delete()
     ledger.record(actor, "ui.saved_view.deleted", view_id, clock=clock, body={"list": spec.name, "name": view.name})

@@ -41,12 +41,18 @@ class Migration(migrations.Migration):
             ],
             options={"db_table": "ui_first_answer"},
         ),
-        migrations.AddConstraint("savedview", models.UniqueConstraint("tenant", "list", "owner", "name", name="ui_saved_view_name_once")),
+        migrations.AddConstraint(
+            "savedview", models.UniqueConstraint(fields=["tenant", "list", "owner", "name"], name="ui_saved_view_name_once")
+        ),
         migrations.AddConstraint(
             "savedview",
-            models.UniqueConstraint("tenant", "list", "owner", condition=models.Q(("is_default", True)), name="ui_saved_view_one_default"),
+            models.UniqueConstraint(
+                fields=["tenant", "list", "owner"], condition=models.Q(("is_default", True)), name="ui_saved_view_one_default"
+            ),
         ),
-        migrations.AddConstraint("firstanswer", models.UniqueConstraint("tenant", "actor", "key", name="ui_first_answer_key_once")),
-        migrations.AddIndex("firstanswer", models.Index("created_at", name="ui_first_answer_age")),
+        migrations.AddConstraint(
+            "firstanswer", models.UniqueConstraint(fields=["tenant", "actor", "key"], name="ui_first_answer_key_once")
+        ),
+        migrations.AddIndex("firstanswer", models.Index(fields=["created_at"], name="ui_first_answer_age")),
         RowSecurity("ui_saved_view", "ui_first_answer"),
     ]
