@@ -266,6 +266,7 @@ def _context(request: HttpRequest, page: queries.IncidentPage) -> dict[str, obje
         **({} if is_here else _elsewhere(ticket.tenant, ticket.id)),
         "note_form": NoteForm() if may["note"] else None,
         "status_tone": queries.STATUS_TONES.get(Status(ticket.status), "neutral"),
+        "priority_reason": ticket.priority_reason.replace("_", " "),
         "priority_tone": queries.PRIORITY_TONES.get(str(ticket.priority), "neutral"),
     }
 

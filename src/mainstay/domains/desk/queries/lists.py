@@ -3,6 +3,7 @@
 from django.db.models import QuerySet
 from django.urls import reverse
 
+from mainstay.core.access import queries as access
 from mainstay.domains.desk.models import Ticket
 from mainstay.domains.desk.rules.policy import WaitingReason
 from mainstay.domains.desk.rules.tickets import Status
@@ -28,6 +29,10 @@ def _rows(actor: Actor) -> QuerySet[Ticket]:
     return Ticket.objects.filter(tenant__in=actor.readable, kind="incident").select_related("incident")
 
 
+def _owner(row: Ticket) -> str | None:
+    return access.label_of(row.owner) if row.owner else None
+
+
 INCIDENTS = ListSpec(
     name="desk.incidents",
     title="Incidents",
@@ -42,7 +47,7 @@ INCIDENTS = ListSpec(
         Column("waiting_for", "Waits for", Kind.CHOICE, choices=WAITING_WORDS),
         Column("due", "Due", Kind.TIME, field="next_due_at"),
         Column("breached", "Promise broken", Kind.BOOL, field="is_breached"),
-        Column("owner", "Owner", me=True),
+        Column("owner", "Owner", field="owner", me=True, value=_owner),
         Column("queue", "Queue"),
         Column("started", "Started", Kind.TIME, field="started_at"),
         Column("resolved", "Resolved", Kind.TIME, field="resolved_at", shown=False),

@@ -48,8 +48,12 @@ def target_text(target: Target) -> str:
     """Return what a clock promises, in the words of a contract."""
     if target.days is None:
         hours, seconds = divmod(target.seconds or 0, 3_600)
-        return f"{hours} business hours" if hours and not seconds else f"{(target.seconds or 0) // 60} business minutes"
-    return f"{target.days} working days{', until the end of the day' if target.end_of_day else ''}"
+        return _count(hours, "business hour") if hours and not seconds else _count((target.seconds or 0) // 60, "business minute")
+    return _count(target.days, "working day") + (", until the end of the day" if target.end_of_day else "")
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _created(data: Mapping[str, Json], labels: Mapping[str, str]) -> Line:

@@ -2,11 +2,9 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from pathlib import Path
 from uuid import UUID
 
 import pytest
-from django.conf import settings
 from django.test import Client
 from django.utils import timezone
 from tests.support.cast import Cast, Member, make_cast
@@ -35,12 +33,6 @@ class FiredAlert:
     resolved_at: datetime | None = None
     device_id: UUID | None = field(default_factory=new_id)
     id: UUID = field(default_factory=new_id)
-
-
-@pytest.fixture(autouse=True, scope="session")
-def _static_root() -> None:
-    """Whitenoise warns about a missing folder, and warnings are errors here."""
-    Path(settings.STATIC_ROOT).mkdir(parents=True, exist_ok=True)
 
 
 @dataclass

@@ -36,6 +36,12 @@ def test_the_list_names_the_incident_and_leads_to_it(tara, ticket):
     assert f"/help-desk/{ticket.id}/" in answer.content.decode()
 
 
+def test_the_list_shows_who_owns_an_incident_by_name(tara, ticket):
+    tara.post(at(ticket, "take"))
+
+    assert "Tara" in text_of(tara.get("/c/harbor/help-desk/?owner=@me"))
+
+
 def test_taking_assigning_noting_and_resolving_work_without_script(tara, web_cast, ticket):
     assert tara.post(at(ticket, "take")).status_code == 302
     assert now_of(ticket).owner == web_cast.tara.actor.ref

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mainstay.domains.desk.rules.policy import WaitingReason
+from mainstay.domains.desk.rules.folding import Did
+from mainstay.domains.desk.rules.policy import Target, WaitingReason
 from mainstay.domains.desk.rules.priority import Impact, Urgency, more_pressing, priority
 from mainstay.domains.desk.rules.references import Reference, parse_reference
 from mainstay.domains.desk.rules.tickets import (
@@ -19,6 +20,8 @@ from mainstay.domains.desk.rules.tickets import (
     move,
     recovery,
 )
+from mainstay.domains.desk.rules.wording import line, target_text
+from mainstay.kernel.calendars import always_open
 from mainstay.kernel.errors import Invalid
 
 NOW = datetime(2026, 1, 15, 12, tzinfo=UTC)
@@ -124,3 +127,25 @@ def test_a_recurrence_reopens_within_a_day_and_not_later():
     assert join(Status.RESOLVED, NOW - day, fired_at=NOW) is JoinReason.RECURRED
     assert join(Status.RESOLVED, NOW - day - timedelta(microseconds=1), fired_at=NOW) is JoinReason.LAST_ONE_LONG_AGO
     assert join(Status.CLOSED, NOW, fired_at=NOW) is JoinReason.LAST_ONE_LONG_AGO
+
+
+@pytest.mark.parametrize(
+    ("target", "words"),
+    [
+        (Target(always_open(), seconds=900), "15 business minutes"),
+        (Target(always_open(), seconds=3_600), "1 business hour"),
+        (Target(always_open(), seconds=5_400), "90 business minutes"),
+        (Target(always_open(), days=1), "1 working day"),
+        (Target(always_open(), days=5, end_of_day=True), "5 working days, until the end of the day"),
+    ],
+)
+def test_a_promise_is_worded_as_a_contract_would(target, words):
+    assert target_text(target) == words
+
+
+@pytest.mark.parametrize("did", Did)
+def test_every_kind_of_event_has_a_sentence(did):
+    said = line(did, {"to": "waiting:vendor", "owner": "p:tara", "priority": 2, "reason": "flapping"}, {"p:tara": "Tara"})
+
+    assert said.title[0].isupper()
+    assert "_" not in said.title
