@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from types import FrameType
 
 from mainstay_agent import VERSION
+from mainstay_agent.authority.embedded import Asks
 from mainstay_agent.authority.freezing import freeze_file
 from mainstay_agent.host.clocks import SystemClock
 from mainstay_agent.net import admission, diagnosis, identity, runner
@@ -25,6 +26,7 @@ from mainstay_agent.net.problems import ServerRefused, Unreachable
 from mainstay_trust.canonical import JSON
 from mainstay_trust.enrol import parse_code
 from mainstay_trust.errors import Rejected
+from mainstay_trust.keys import Key, public_from_hex
 
 DONE, FAILED, REFUSED, NOT_ENROLLED, INVALID, UNREACHABLE = 0, 1, 3, 4, 6, 7
 ENROL_LOOK_EVERY_S = 2.0
@@ -108,8 +110,8 @@ def _join(options: argparse.Namespace, home: Home) -> int:
 
 def _trust(options: argparse.Namespace, home: Home) -> int:
     receipt = _receipt(home)
-    documents = _link(home, receipt).call("GET", "/agent/v1/docs").data
     asks, _ = runner.open_asks(home, receipt)
+    documents = _link(home, receipt, asks).call("GET", "/agent/v1/docs").data
     fingerprint = options.fingerprint.replace(":", "").replace(" ", "").lower()
     answer = asks.ask(
         "docs", {"op": "adopt", "fingerprint": fingerprint, "roots": documents.get("roots"), "policy": documents.get("policy")}
@@ -154,7 +156,7 @@ def _freeze(options: argparse.Namespace, _home: Home) -> int:
 def _leave(options: argparse.Namespace, home: Home) -> int:
     receipt = _receipt(home)
     asks, _ = runner.open_asks(home, receipt)
-    was_told = admission.leave(asks, _link(home, receipt))
+    was_told = admission.leave(asks, _link(home, receipt, asks))
     identity.wipe(home)
     _show(options, {"left": receipt.tenant, "server_told": was_told})
     return DONE
@@ -167,8 +169,11 @@ def _receipt(home: Home) -> Receipt:
     return receipt
 
 
-def _link(home: Home, receipt: Receipt) -> Link:
-    return Link(HttpExchange(receipt.url, lambda: {receipt.spki}), home.key("transport"), SystemClock(), lambda: receipt.keys("reply"))
+def _link(home: Home, receipt: Receipt, asks: Asks) -> Link:
+    listed = asks.ask("query", {}).get("reply_keys")
+    named = [Key(public_from_hex(public), "reply") for public in listed] if isinstance(listed, list) else []
+    exchange = HttpExchange(receipt.url, lambda: {receipt.spki})
+    return Link(exchange, home.key("transport"), SystemClock(), lambda: named or receipt.keys("reply"))
 
 
 def _show(options: argparse.Namespace, value: Mapping[str, JSON]) -> None:

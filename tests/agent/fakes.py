@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from mainstay_agent.authority.launch import Outcome, Program
-from mainstay_agent.host.clocks import FixedClock
+from mainstay_agent.host.clocks import Clock
 from mainstay_agent.host.ed25519 import KeyPair, verify
 from mainstay_agent.net.exchange import Response
 from mainstay_agent.net.problems import Unreachable
@@ -103,6 +103,9 @@ class Tenancy:
     ledger: Ledger = field(default_factory=lambda: Ledger(pair(0x05)))
     held: int = 1
     epoch: int = 1
+    # Processes read the machine's own clock, under which a root of the fixed NOW may have expired.
+    root_issued: int = NOW - 60
+    issued: int = NOW - 60
     _commands: int = 0
 
     def root(self, version: int = 1, signers: tuple[KeyPair, ...] | None = None, root_key: KeyPair | None = None) -> Envelope:
@@ -113,11 +116,13 @@ class Tenancy:
             "publisher": Role((Key(self.publisher_key.public, "nadia"),), 1),
             "operator": Role(tuple(Key(one.public, name) for one, name in zip(self.operator_keys, ("tara", "omar"), strict=True)), 2),
         }
-        payload = roots.root_payload(tenant=TENANT, version=version, issued=NOW - 60, expires=NOW + 300 * 86400, reduced=True, roles=roles)
+        payload = roots.root_payload(
+            tenant=TENANT, version=version, issued=self.issued, expires=self.issued + 300 * 86400, reduced=True, roles=roles
+        )
         return dsse.seal(dsse.ROOT, payload, [one.signer() for one in signers or (key,)])
 
     def policy(self, epoch: int = 1, signers: tuple[KeyPair, ...] | None = None, **changes: Any) -> Envelope:
-        members = policy_template(tenant=TENANT, epoch=epoch, issued=NOW - 60) | {
+        members = policy_template(tenant=TENANT, epoch=epoch, issued=self.issued) | {
             "keys": {
                 "server": [{"pub": self.server.public.hex(), "holder": "worker", "expires": None}],
                 "reply": [{"pub": self.reply.public.hex(), "holder": "web", "expires": None}],
@@ -225,7 +230,7 @@ class FakeServer:
     """Speaks the protocol to one device over the `Exchange` port. Faults are attributes that a test sets."""
 
     tenancy: Tenancy
-    clock: FixedClock
+    clock: Clock
     code: Code = field(default_factory=lambda: enrol.parse_code("4Q7K-2M1P-9XTW-0HJD-5RSV"))
     url: str = "http://127.0.0.1:8080"
     spki: str = enrol.NO_TLS
@@ -247,6 +252,7 @@ class FakeServer:
     polls: list[dict[str, Any]] = field(default_factory=list)
     ingested: list[dict[str, Any]] = field(default_factory=list)
     results: list[dict[str, Any]] = field(default_factory=list)
+    on_poll: Callable[[], None] = lambda: None
     _through: dict[tuple[str, str], int] = field(default_factory=dict)
     _nonce: str = ""
     _transcript: Transcript | None = None
@@ -305,6 +311,7 @@ class FakeServer:
 
     def _poll(self, given: dict[str, Any], body: bytes) -> Response:
         self.polls.append(given)
+        self.on_poll()
         if given["hb"] is not None:
             self.tenancy.held = given["hb"]["ckpt_size"]
         checkpoint = None

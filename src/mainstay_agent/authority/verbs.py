@@ -21,7 +21,7 @@ from mainstay_trust.keys import bytes_from_hex
 from mainstay_trust.members import CROCKFORD_ID, Members
 
 _CODE = "bad_request"
-PAGE_MAX = 64
+PAGE_MAX = 50  # results in one request, as the server takes them
 Body = Mapping[str, JSON]
 Answer = dict[str, JSON]
 

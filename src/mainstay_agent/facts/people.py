@@ -81,7 +81,7 @@ def _list(value: Value) -> list[Value]:
 
 def parse_sudoers(text: str, source: str) -> list[Fields]:
     """Return each rule as written; defaults, aliases and includes are not rules."""
-    joined = re.sub(r"\\\n\s*", " ", text)
+    joined = re.sub(r"\s*\\\n\s*", " ", text)
     lines = (line.strip() for line in joined.splitlines())
     return [
         {"source": source, "rule": line}

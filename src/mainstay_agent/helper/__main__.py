@@ -36,9 +36,11 @@ def main(arguments: list[str] | None = None) -> int:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
-    socket_path().with_suffix(".pid").write_text(str(os.getpid()))
+    pid_file = socket_path().with_suffix(".pid")
+    pid_file.write_text(str(os.getpid()))
+    pid_file.chmod(0o644)  # the networked half shows what we cost
     server.serve()
-    socket_path().with_suffix(".pid").unlink(missing_ok=True)
+    pid_file.unlink(missing_ok=True)
     authority.store.close()
     return 0
 

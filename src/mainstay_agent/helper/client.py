@@ -32,7 +32,7 @@ class HelperClient:
             connection.settimeout(TIMEOUT_S)
             try:
                 connection.connect(str(self.path))
-                write_frame(connection, {"verb": verb, "body": body}, REQUEST_BYTES_MAX)
+                _write(connection, {"verb": verb, "body": body})
                 answer = read_frame(connection, REPLY_BYTES_MAX)
             except OSError as problem:
                 raise ConnectionError(f"the root half does not answer at {self.path}: {problem}") from problem
@@ -48,3 +48,10 @@ class HelperClient:
         except (ConnectionError, Rejected):
             return False
         return True
+
+
+def _write(connection: socket.socket, request: Answer) -> None:
+    try:
+        write_frame(connection, request, REQUEST_BYTES_MAX)
+    except BrokenPipeError:
+        return  # we were turned away before we had spoken: the answer that says so is waiting to be read

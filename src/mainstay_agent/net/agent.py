@@ -35,7 +35,6 @@ from mainstay_trust.keys import Key, public_from_hex
 
 HEARTBEAT_MS = 300_000
 TIDY_EVERY_MS = 300_000
-WAKE_EVERY_MS = 600_000
 BATCH_ROWS_MAX = 90
 BACKLOG_ROWS_MAX = 360
 POLL_PATH, INGEST_PATH = "/agent/v1/poll", "/agent/v1/ingest"
@@ -44,6 +43,8 @@ POLL_MARGIN_S = 30.0
 STREAMS = ("states", "gaps", "facts", "logs", "backlog")
 LOG_LINES_PER_REQUEST = 500
 MISSED_MAX = 100_000
+UNTRUSTED_REFRESH_MS = 5_000
+_UNREADABLE = (400, 409, 413, 422)
 
 
 @dataclass(slots=True)
@@ -72,7 +73,7 @@ class Cursor:
     sample: int = 0
     heartbeat: int = 0
     tidy: int = 0
-    wake: int = 0
+    refresh: int = 0
 
 
 class Device:
@@ -128,6 +129,10 @@ class Device:
             self._cursor.sample = now + self.hints.sample_s * 1000
             self._sample()
         self._take_logs(now)
+        if self.status.get("policy_epoch") in (0, None) and now >= self._cursor.refresh:
+            # A person may adopt root and policy beside us at any moment; from then on the services of the policy are watched.
+            self._cursor.refresh = now + UNTRUSTED_REFRESH_MS
+            self.refresh()
         if now >= self._cursor.tidy:
             self._cursor.tidy = now + TIDY_EVERY_MS
             self.parts.spool.tidy()
@@ -177,7 +182,11 @@ class Device:
         """Hold one poll and act on its answer. A poll without answer is repeated byte for byte. Errors: Unreachable, ServerRefused."""
         pending = self.parts.spool.oldest("poll") or self._compose_poll()
         wait_s = float(json.loads(pending.body).get("wait_s", 0))
-        reply = self._call(self.link, POLL_PATH, pending.body.encode(), pending.seq, wait_s + POLL_MARGIN_S)
+        try:
+            reply = self._call(self.link, POLL_PATH, pending.body.encode(), pending.seq, wait_s + POLL_MARGIN_S)
+        except ServerRefused as refusal:
+            self._give_up(pending, refusal)
+            raise
         self.parts.spool.acknowledge("poll", pending.seq)
         self._act(reply, had_heartbeat=json.loads(pending.body).get("hb") is not None)
         return reply
@@ -340,12 +349,22 @@ class Device:
             reply = self._call(self.side_link, INGEST_PATH, body, None, POLL_MARGIN_S)
         except ServerRefused as refusal:
             if refusal.expected is None or refusal.expected == waiting.seq:
+                self._give_up(waiting, refusal)
                 raise
             self._follow_server(waiting, refusal.expected)
             return
         through = reply.data.get("ack_through")
         if isinstance(through, int):
             self.parts.spool.acknowledge(waiting.stream, min(through, waiting.seq))
+
+    def _give_up(self, pending: Numbered, refusal: ServerRefused) -> None:
+        """A request that the server cannot read is not sent for ever: it is dropped, and the loss recorded."""
+        if refusal.status not in _UNREADABLE:
+            return
+        self.parts.spool.acknowledge(pending.stream, pending.seq)
+        if refusal.code != "replayed" and pending.stream != "gaps":
+            now = self.clock.wall_ms()
+            self.parts.spool.gap(pending.stream, now, now, 1, f"refused:{refusal.code}"[:60])
 
     def _follow_server(self, waiting: Numbered, expected: int) -> None:
         """The server expects another number: what it has already is done, what it never got is numbered as it wants."""

@@ -4,7 +4,7 @@ Invariant: no hint makes the agent poll or sample outside its bounds; what was o
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mainstay_trust.canonical import JSON
 
@@ -27,9 +27,9 @@ class Hints:
 
 
 def read_hints(value: JSON, before: Hints) -> Hints:
-    """Read the hints of a reply; what is absent stays as it was."""
+    """Read the hints of a reply; what is absent stays as it was, but nothing is sent again twice."""
     if not isinstance(value, Mapping):
-        return before
+        return replace(before, resend_from_ms=None)
     poll_s, poll_clamped = _bounded(value.get("poll_s"), before.poll_s, POLL_S_MIN, POLL_S_MAX)
     sample_s, sample_clamped = _bounded(value.get("sample_s"), before.sample_s, SAMPLE_S_MIN, SAMPLE_S_MAX)
     watch, resend = value.get("watch"), value.get("resend_from_ms")

@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from mainstay_agent.authority.embedded import Asks
-from mainstay_agent.net.link import Link
+from mainstay_agent.net.link import Link, Reply
+from mainstay_agent.net.problems import ServerRefused
 from mainstay_agent.net.witness import fit_proof
 from mainstay_trust.canonical import JSON
 from mainstay_trust.errors import Rejected
@@ -66,17 +67,38 @@ class Orders:
         page = self.authority.ask("log", {})
         self.wants_restart = self.wants_restart or page.get("wants_restart") is True
         self.is_action_running = _number(page.get("running")) > 0
-        results = page.get("results")
-        if not isinstance(results, list) or not results:
+        results = _page(page)
+        if not results:
             self.expects_results = self.is_action_running
             return False
-        sent = [{"envelope": one["envelope"], "out": one["out"]} for one in results if isinstance(one, dict)]
-        reply = link.call("POST", "/agent/v1/results", {"results": sent})
+        try:
+            reply = _post_results(link, results)
+        except ServerRefused as refusal:
+            if refusal.expected is None or refusal.expected == _number(_first(results).get("seq")):
+                raise
+            # The server holds less of the chain than it once said: it gets every link from the one that it names.
+            results = _page(self.authority.ask("log", {"all": True, "after": refusal.expected}))
+            reply = _post_results(link, results)
         through = reply.data.get("ack_through")
         if not isinstance(through, int) or through < _last_seq(results[:1]):
             return False
         self.authority.ask("log", {"ack_through": min(through, _last_seq(results))})
         return True
+
+
+def _post_results(link: Link, results: Sequence[JSON]) -> Reply:
+    sent = [{"envelope": one["envelope"], "out": one["out"]} for one in results if isinstance(one, dict)]
+    return link.call("POST", "/agent/v1/results", {"results": sent})
+
+
+def _page(answer: Mapping[str, JSON]) -> list[JSON]:
+    results = answer.get("results")
+    return list(results) if isinstance(results, list) else []
+
+
+def _first(results: Sequence[JSON]) -> Mapping[str, JSON]:
+    first = results[0] if results else None
+    return first if isinstance(first, dict) else {}
 
 
 def _is_newer(announced: Mapping[str, JSON], status: Mapping[str, JSON]) -> bool:

@@ -31,6 +31,7 @@ TICK_S = 2.0
 SEND_EVERY_S = 5.0
 WHILE_RUNNING_S = 0.5
 FACTS_EVERY_S = 5.0
+POLL_EVERY_S_MIN = 0.5
 REVOKED_S = 86_400.0
 _DRAW = random.SystemRandom().uniform
 # What a step may meet in ordinary life. Anything else is a defect and ends the process, so that the supervisor shows it.
@@ -119,12 +120,15 @@ class Runner:
 
     def _poll(self) -> None:
         while not self._stop.is_set():
+            began_ms = self._device.clock.boot_ms()
             wait_s = self._attempt(self._device.poll, self._device.backoff)
+            # A server that answers every poll at once must not make us spin.
+            wait_s = max(wait_s, POLL_EVERY_S_MIN - (self._device.clock.boot_ms() - began_ms) / 1000)
             self._write_status()
             self._urgent.set()
             if self._device.orders.wants_restart and not self._device.orders.expects_results:
                 self._stop.set()
-            self._stop.wait(REVOKED_S if self._device.is_revoked else wait_s)
+            self._stop.wait(REVOKED_S if self._device.is_revoked else max(0.0, wait_s))
 
     def _send(self) -> None:
         while not self._stop.is_set():
