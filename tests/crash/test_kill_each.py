@@ -11,7 +11,7 @@ from tests.support.installation import Installation, make_installation, remove_i
 
 pytestmark = pytest.mark.journey
 
-PROCESSES = ("telemetry", "worker", "web", "agent", "collector", "postgres")
+PROCESSES = ("telemetry", "worker", "web", "agent", "postgres")
 
 
 @pytest.fixture(scope="module")

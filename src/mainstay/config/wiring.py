@@ -32,7 +32,6 @@ CONSUMERS: dict[str, tuple[outbox.Consumer, ...]] = {
     "incident.opened": (incident_to_action.consider_healing,),
     "incident.reopened": (incident_to_action.consider_healing,),
     "healing.declined": (incident_to_action.hand_over_declined,),
-    "run.started": (run_to_incident.note_start,),
     "run.succeeded": (run_to_incident.resolve_healed,),
     "run.failed": (run_to_incident.hand_over_failed,),
 }

@@ -14,7 +14,12 @@ def consider_healing(event: Event, actor: Actor, clock: Clock) -> None:
     alert = event.payload.get("alert")
     if alert is None:
         return  # opened by a person: there is no signal that a runbook could answer
-    automation.consider_healing(actor=actor, incident_id=event.subject_id, alert_id=UUID(str(alert)), clock=clock)
+    considered = automation.consider_healing(actor=actor, incident_id=event.subject_id, alert_id=UUID(str(alert)), clock=clock)
+    if considered.run_id is not None:
+        # In the same transaction as the run: a recovery that arrives a moment later must find the incident held by it.
+        desk.record_automation(
+            actor=actor, incident_id=event.subject_id, run_id=considered.run_id, step="started", text=SENTENCES[HealReason.ACTING], clock=clock
+        )
 
 
 def hand_over_declined(event: Event, actor: Actor, clock: Clock) -> None:

@@ -1,4 +1,4 @@
-"""What a run does stands on its incident's timeline; its end resolves the incident as healed, or hands it to a person."""
+"""The end of a run resolves its incident as healed, or hands it to a person with the reason."""
 
 from uuid import UUID
 
@@ -7,13 +7,6 @@ from mainstay.domains.automation.queries import RUN_SENTENCES
 from mainstay.domains.desk import services as desk
 from mainstay.kernel.actors import Actor
 from mainstay.kernel.clock import Clock
-
-
-def note_start(event: Event, actor: Actor, clock: Clock) -> None:
-    incident_id = _incident(event)
-    if incident_id is not None:
-        text = "Self-healing started a run for this incident."
-        desk.record_automation(actor=actor, incident_id=incident_id, run_id=event.subject_id, step="started", text=text, clock=clock)
 
 
 def resolve_healed(event: Event, actor: Actor, clock: Clock) -> None:

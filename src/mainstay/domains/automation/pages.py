@@ -5,6 +5,7 @@ from uuid import UUID
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import path
+from django.views.decorators.http import require_POST
 
 from mainstay.core.access.services import require
 from mainstay.domains.automation import queries, services
@@ -27,6 +28,7 @@ def runbooks(request: HttpRequest) -> HttpResponse:
     return render(request, "automation/runbooks.html", context)
 
 
+@require_POST
 def set_mode(request: HttpRequest, name: str) -> HttpResponse:
     """Choose how far a runbook may go."""
     runbook = RUNBOOKS.get(name)
@@ -43,6 +45,7 @@ def run(request: HttpRequest, run_id: UUID) -> HttpResponse:
     return render(request, "automation/run.html", {"trace": queries.trace(found), "run": found})
 
 
+@require_POST
 def cancel(request: HttpRequest, run_id: UUID) -> HttpResponse:
     """Ask a run to stop between two steps."""
     services.ask_cancel(actor=request.actor, run_id=run_id, clock=request.clock)

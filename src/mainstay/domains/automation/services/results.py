@@ -167,12 +167,12 @@ def _has_gap(head: CommandResult | None, result: Result) -> bool:
 
 
 def _answer(actor: Actor, row: CommandResult, command: Command | None, clock: Clock) -> None:
-    if command is None:
-        return
+    if command is None or (row.decision == "refused" and row.reason in QUIET_REFUSALS):
+        return  # a delivery that crossed the answer on the wire: what the device did the first time still counts
     if row.decision in ENDS:
         command.state, command.decision, command.reason, command.answered_at = "answered", row.decision, row.reason, clock.now()
         command.save(update_fields=["state", "decision", "reason", "answered_at"])
-    if row.decision == "refused" and row.reason not in QUIET_REFUSALS:
+    if row.decision == "refused":
         outbox.publish(actor, "command.refused", row.id, {"device": str(row.device_id), "code": row.reason}, clock=clock)
     if command.run_id is not None:
         body = {"decision": row.decision, "reason": row.reason, "result": str(row.id), "output": _read_json(row.output)}

@@ -131,6 +131,22 @@ def test_a_refusal_by_the_device_ends_the_run_with_its_code(automation: Automati
     assert "command.refused" in events(automation)
 
 
+def test_a_delivery_that_crossed_the_answer_does_not_fail_the_run(automation: Automation) -> None:
+    automation.adopt()
+    automation.unit("failed")
+    run = automation.consider().run
+    assert run is not None
+    automation.advance(run.id)
+    automation.answer(command_of(run, "restart"), "started")
+
+    automation.answer(command_of(run, "restart"), "refused", reason="replayed")
+
+    automation.advance(run.id)
+    run.refresh_from_db()
+    assert run.state == "waiting"
+    assert "command.refused" not in events(automation)
+
+
 def test_silence_of_the_device_is_an_unknown_outcome_and_never_repeated(automation: Automation) -> None:
     automation.adopt()
     automation.unit("failed")
