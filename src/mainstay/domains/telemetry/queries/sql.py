@@ -30,7 +30,8 @@ ORDER BY series
 
 TRENDS = Statement("""
 SELECT series, count() AS n, toUnixTimestamp64Milli(min(ts)) AS first_ms, argMax(value, ts) AS last,
-    tupleElement(simpleLinearRegression(toUnixTimestamp64Milli(ts) / 1000 - {from_ms:Int64} / 1000, value), 1) AS slope
+    covarPop((toUnixTimestamp64Milli(ts) - {from_ms:Int64}) / 1000, value)
+        / varPop((toUnixTimestamp64Milli(ts) - {from_ms:Int64}) / 1000) AS slope
 FROM mainstay.samples
 WHERE tenant IN {tenants:Array(UInt32)} AND series IN {series:Array(UInt64)} AND ts >= fromUnixTimestamp64Milli({from_ms:Int64})
 GROUP BY series
