@@ -3,9 +3,9 @@
 from datetime import datetime
 from uuid import UUID
 
-from django.http import HttpRequest
 from ninja import Router, Schema
 
+from mainstay.core.access.requests import Request
 from mainstay.core.access.services import require
 from mainstay.domains.alerting import pages, queries, services
 from mainstay.ui.lists import add_list
@@ -59,7 +59,7 @@ class RuleIn(Schema):
 
 
 @router.get("/why/{alert_id}", response=list[WhyOut], operation_id="alerting_alert_why")
-def why(request: HttpRequest, alert_id: UUID) -> list[WhyOut]:
+def why(request: Request, alert_id: UUID) -> list[WhyOut]:
     """Say why an alert is as it is, and why somebody was told or not."""
     found = queries.find_alert(request.actor.readable, alert_id)
     require(request.actor, "alerting.alert.read", found.tenant)
@@ -70,27 +70,27 @@ def why(request: HttpRequest, alert_id: UUID) -> list[WhyOut]:
 
 
 @router.post("/alerts/acknowledge", response=AckOut, operation_id="alerting_alert_acknowledge")
-def acknowledge(request: HttpRequest, body: AckIn) -> AckOut:
+def acknowledge(request: Request, body: AckIn) -> AckOut:
     """Take alerts, each with its whole fold, until they recover."""
     count = services.acknowledge_alerts(actor=request.actor, alert_ids=body.alerts, note=body.note, clock=request.clock)
     return AckOut(acknowledged=count)
 
 
 @router.post("/alerts/{alert_id}/snooze", response=Changed, operation_id="alerting_alert_snooze")
-def snooze(request: HttpRequest, alert_id: UUID, body: SnoozeIn) -> Changed:
+def snooze(request: Request, alert_id: UUID, body: SnoozeIn) -> Changed:
     """Hear of an alert again at a time."""
     changed = services.snooze_alert(actor=request.actor, alert_id=alert_id, until=body.until, reason=body.reason, clock=request.clock)
     return Changed(changed=changed)
 
 
 @router.post("/alerts/{alert_id}/unsnooze", response=Changed, operation_id="alerting_alert_unsnooze")
-def unsnooze(request: HttpRequest, alert_id: UUID) -> Changed:
+def unsnooze(request: Request, alert_id: UUID) -> Changed:
     """End a snooze now."""
     return Changed(changed=services.unsnooze_alert(actor=request.actor, alert_id=alert_id, clock=request.clock))
 
 
 @router.put("/rules/{rule_id}", response=Changed, operation_id="alerting_rule_change")
-def change_rule(request: HttpRequest, rule_id: str, body: RuleIn) -> Changed:
+def change_rule(request: Request, rule_id: str, body: RuleIn) -> Changed:
     """Change a rule for all devices or for one."""
     services.change_rule(
         actor=request.actor, rule_id=rule_id, clock=request.clock, reason=body.reason, device_id=body.device_id,

@@ -9,12 +9,13 @@ from uuid import UUID
 
 from django import forms
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import path, reverse
 from django.views.decorators.http import require_GET, require_POST
 
 from mainstay.core.access import queries as access
+from mainstay.core.access.requests import Request
 from mainstay.core.access.services import allows, require
 from mainstay.domains.alerting import queries, services
 from mainstay.domains.alerting.models import Alert
@@ -52,7 +53,7 @@ LISTS = (ALERTS,)
 
 
 @require_GET
-def alert(request: HttpRequest, alert_id: UUID) -> HttpResponse:
+def alert(request: Request, alert_id: UUID) -> HttpResponse:
     """Show one alert: what is wrong, why it was told or not, what to do."""
     found = queries.find_alert(request.actor.readable, alert_id)
     require(request.actor, "alerting.alert.read", found.tenant)
@@ -72,7 +73,7 @@ def alert(request: HttpRequest, alert_id: UUID) -> HttpResponse:
 
 
 @require_POST
-def acknowledge(request: HttpRequest, alert_id: UUID) -> HttpResponse:
+def acknowledge(request: Request, alert_id: UUID) -> HttpResponse:
     changed = services.acknowledge_alert(
         actor=request.actor, alert_id=alert_id, note=request.POST.get("note", "")[:500], clock=request.clock
     )
@@ -80,7 +81,7 @@ def acknowledge(request: HttpRequest, alert_id: UUID) -> HttpResponse:
     return redirect("alerting:alert", alert_id=alert_id)
 
 
-def snooze(request: HttpRequest, alert_id: UUID) -> HttpResponse:
+def snooze(request: Request, alert_id: UUID) -> HttpResponse:
     """Ask for how long and why, then keep quiet until then."""
     found = queries.find_alert(request.actor.readable, alert_id)
     require(request.actor, "alerting.alert.read", found.tenant)
@@ -94,13 +95,13 @@ def snooze(request: HttpRequest, alert_id: UUID) -> HttpResponse:
 
 
 @require_POST
-def unsnooze(request: HttpRequest, alert_id: UUID) -> HttpResponse:
+def unsnooze(request: Request, alert_id: UUID) -> HttpResponse:
     services.unsnooze_alert(actor=request.actor, alert_id=alert_id, clock=request.clock)
     return redirect("alerting:alert", alert_id=alert_id)
 
 
 @require_GET
-def rules(request: HttpRequest) -> HttpResponse:
+def rules(request: Request) -> HttpResponse:
     """Show the rules in force."""
     require(request.actor, "alerting.rule.read")
     in_force = queries.rules_of(request.actor.tenant)[None]

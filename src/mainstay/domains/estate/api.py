@@ -3,9 +3,9 @@
 from datetime import datetime
 from uuid import UUID
 
-from django.http import HttpRequest
 from ninja import Router, Schema
 
+from mainstay.core.access.requests import Request
 from mainstay.core.access.services import require
 from mainstay.domains.estate import pages, queries, services
 from mainstay.ui.lists import add_list
@@ -63,7 +63,7 @@ class Changed(Schema):
 
 
 @router.get("/devices/{device_id}", response=DeviceOut, operation_id="estate_device_read")
-def device(request: HttpRequest, device_id: UUID) -> DeviceOut:
+def device(request: Request, device_id: UUID) -> DeviceOut:
     """Return one device."""
     found = queries.find_device(request.actor.readable, device_id)
     require(request.actor, "estate.device.read", found.tenant)
@@ -82,7 +82,7 @@ def device(request: HttpRequest, device_id: UUID) -> DeviceOut:
 
 
 @router.post("/enrol-codes", response=CodeOut, operation_id="estate_enrol_code_create")
-def create_code(request: HttpRequest, body: CodeIn) -> CodeOut:
+def create_code(request: Request, body: CodeIn) -> CodeOut:
     """Make an enrolment code."""
     made = services.create_enrol_token(
         actor=request.actor, clock=request.clock, uses=body.uses, valid_for_s=body.valid_for_s, needs_approval=body.needs_approval
@@ -91,30 +91,30 @@ def create_code(request: HttpRequest, body: CodeIn) -> CodeOut:
 
 
 @router.post("/devices/{device_id}/approve", response=Changed, operation_id="estate_device_approve")
-def approve(request: HttpRequest, device_id: UUID) -> Changed:
+def approve(request: Request, device_id: UUID) -> Changed:
     """Let a pending device take part."""
     return Changed(changed=services.approve_device(actor=request.actor, device_id=device_id, clock=request.clock))
 
 
 @router.post("/devices/{device_id}/quarantine", response=Changed, operation_id="estate_device_quarantine")
-def quarantine(request: HttpRequest, device_id: UUID) -> Changed:
+def quarantine(request: Request, device_id: UUID) -> Changed:
     """Reduce a device to observation."""
     return Changed(changed=services.quarantine_device(actor=request.actor, device_id=device_id, reason="person", clock=request.clock))
 
 
 @router.post("/devices/{device_id}/release", response=Changed, operation_id="estate_device_release")
-def release(request: HttpRequest, device_id: UUID) -> Changed:
+def release(request: Request, device_id: UUID) -> Changed:
     """End a quarantine."""
     return Changed(changed=services.release_device(actor=request.actor, device_id=device_id, clock=request.clock))
 
 
 @router.post("/devices/{device_id}/revoke", response=Changed, operation_id="estate_device_revoke")
-def revoke(request: HttpRequest, device_id: UUID) -> Changed:
+def revoke(request: Request, device_id: UUID) -> Changed:
     """End a device's membership."""
     return Changed(changed=services.revoke_device(actor=request.actor, device_id=device_id, reason="person", clock=request.clock))
 
 
 @router.put("/devices/{device_id}/watch", response=Changed, operation_id="estate_device_watch")
-def watch(request: HttpRequest, device_id: UUID, body: WatchIn) -> Changed:
+def watch(request: Request, device_id: UUID, body: WatchIn) -> Changed:
     """Name the units that a device watches."""
     return Changed(changed=services.set_watch(actor=request.actor, device_id=device_id, units=body.units, clock=request.clock))

@@ -8,11 +8,12 @@ from uuid import UUID
 
 from django import forms
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import path, reverse
 from django.views.decorators.http import require_GET, require_POST
 
+from mainstay.core.access.requests import Request
 from mainstay.core.access.services import allows, require
 from mainstay.domains.estate import queries, services
 from mainstay.domains.estate.models import Device, DeviceState, Package
@@ -53,45 +54,45 @@ LISTS = (DEVICES,)
 
 
 @require_GET
-def device(request: HttpRequest, device_id: UUID, tab: str = "overview") -> HttpResponse:
+def device(request: Request, device_id: UUID, tab: str = "overview") -> HttpResponse:
     """Show one device."""
     found = queries.find_device(request.actor.readable, device_id)
     require(request.actor, "estate.device.read", found.tenant)
     panel = queries.device_panel(found.tenant, found.id, at=request.clock.now())
-    context = {"panel": panel, "device": panel.device, "tab": tab, "tabs": _tabs(found), "charts": CHARTS}
+    context: dict[str, object] = {"panel": panel, "device": panel.device, "tab": tab, "tabs": _tabs(found), "charts": CHARTS}
     context |= {"state_tone": STATE_TONES[found.state], "acts": _acts(request.actor, panel.device), "groups": panel.groups}
-    return render(request, "estate/device.html", context | _TAB_CONTEXT[tab](found))
+    return render(request, "estate/device.html", {**context, **_tab_context(found, tab)})
 
 
 @require_POST
-def approve(request: HttpRequest, device_id: UUID) -> HttpResponse:
+def approve(request: Request, device_id: UUID) -> HttpResponse:
     services.approve_device(actor=request.actor, device_id=device_id, clock=request.clock)
     messages.success(request, "The device is approved.")
     return redirect("estate:device", device_id=device_id)
 
 
 @require_POST
-def quarantine(request: HttpRequest, device_id: UUID) -> HttpResponse:
+def quarantine(request: Request, device_id: UUID) -> HttpResponse:
     services.quarantine_device(actor=request.actor, device_id=device_id, reason="person", clock=request.clock)
     messages.success(request, "The device is quarantined: it only observes.")
     return redirect("estate:device", device_id=device_id)
 
 
 @require_POST
-def release(request: HttpRequest, device_id: UUID) -> HttpResponse:
+def release(request: Request, device_id: UUID) -> HttpResponse:
     services.release_device(actor=request.actor, device_id=device_id, clock=request.clock)
     messages.success(request, "The quarantine is over.")
     return redirect("estate:device", device_id=device_id)
 
 
 @require_POST
-def revoke(request: HttpRequest, device_id: UUID) -> HttpResponse:
+def revoke(request: Request, device_id: UUID) -> HttpResponse:
     services.revoke_device(actor=request.actor, device_id=device_id, reason="person", clock=request.clock)
     messages.success(request, "The device is revoked; its keys no longer count.")
     return redirect("estate:device", device_id=device_id)
 
 
-def watch(request: HttpRequest, device_id: UUID) -> HttpResponse:
+def watch(request: Request, device_id: UUID) -> HttpResponse:
     """Choose the units that a device watches."""
     found = queries.find_device(request.actor.readable, device_id)
     require(request.actor, "estate.device.read", found.tenant)
@@ -104,7 +105,7 @@ def watch(request: HttpRequest, device_id: UUID) -> HttpResponse:
     return render(request, "estate/watch.html", {"device": found, "form": form}, status=status)
 
 
-def add(request: HttpRequest) -> HttpResponse:
+def add(request: Request) -> HttpResponse:
     """Make an enrolment code and show it, once, with the line to run on the machine."""
     require(request.actor, "estate.device.read")
     form = CodeForm(request.POST or None)
@@ -165,12 +166,13 @@ def _acts(actor: Actor, one: Device) -> dict[str, bool]:
     return {act: applies and allows(actor, f"estate.device.{act}") for act, applies in wanted.items()}
 
 
-_TAB_CONTEXT = {
-    "overview": lambda one: {},
-    "software": lambda one: {"packages": Package.objects.filter(tenant=one.tenant, device=one).order_by("name", "arch")[:PACKAGES_SHOWN]},
-    "network": lambda one: {},
-    "history": lambda one: {"changes": queries.changes(one.tenant, one.id), "history": queries.history(one.tenant, one.id)},
-}
+def _tab_context(one: Device, tab: str) -> dict[str, object]:
+    if tab == "software":
+        return {"packages": Package.objects.filter(tenant=one.tenant, device=one).order_by("name", "arch")[:PACKAGES_SHOWN]}
+    if tab == "history":
+        return {"changes": queries.changes(one.tenant, one.id), "history": queries.history(one.tenant, one.id)}
+    return {}
+
 
 urlpatterns = [
     *list_urls("devices/", DEVICES, name="devices"),

@@ -3,9 +3,9 @@
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from django.http import HttpRequest
 from ninja import Router, Schema
 
+from mainstay.core.access.requests import Request
 from mainstay.core.access.services import require
 from mainstay.domains.estate import queries as estate
 from mainstay.domains.telemetry import pages, queries
@@ -26,7 +26,7 @@ class LogOut(Schema):
 
 
 @router.get("/devices/{device_id}/charts/{metric}", operation_id="telemetry_chart_read")
-def chart(request: HttpRequest, device_id: UUID, metric: str) -> dict[str, object]:
+def chart(request: Request, device_id: UUID, metric: str) -> dict[str, object]:
     """Return a chart of a device: columns, typed gaps, words."""
     plot = pages.PLOTS.get(metric)
     if plot is None:
@@ -40,7 +40,7 @@ def chart(request: HttpRequest, device_id: UUID, metric: str) -> dict[str, objec
 
 @router.get("/logs", response=list[LogOut], operation_id="telemetry_logs_search")
 def logs(
-    request: HttpRequest, device_id: UUID | None = None, text: str = "", minutes: int = 60, severity: int = 7, limit: int = 200
+    request: Request, device_id: UUID | None = None, text: str = "", minutes: int = 60, severity: int = 7, limit: int = 200
 ) -> list[LogOut]:
     """Search the newest log lines of the last minutes."""
     require(request.actor, "telemetry.logs.read")

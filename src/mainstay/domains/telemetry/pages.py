@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from uuid import UUID
 
-from django.http import HttpRequest, JsonResponse
+from django.http import JsonResponse
 from django.urls import URLPattern, path
 from django.views.decorators.http import require_GET
 
+from mainstay.core.access.requests import Request
 from mainstay.core.access.services import require
 from mainstay.domains.estate import queries as estate
 from mainstay.domains.telemetry import queries
@@ -43,7 +44,7 @@ PLOTS: Mapping[str, Plot] = MappingProxyType(
 
 
 @require_GET
-def device_chart(request: HttpRequest, device_id: UUID, metric: str) -> JsonResponse:
+def device_chart(request: Request, device_id: UUID, metric: str) -> JsonResponse:
     """Answer a chart of one device as columnar JSON."""
     plot = PLOTS.get(metric)
     if plot is None:

@@ -25,7 +25,7 @@ from mainstay.domains.telemetry import services as telemetry
 from mainstay.engines.layout import Layout
 from mainstay.kernel.clock import Clock, SystemClock
 from mainstay.kernel.errors import MainstayError, NotFound
-from mainstay_trust.canonical import JSON
+from mainstay.kernel.json import Json
 from mainstay_trust.errors import Rejected
 
 PREFIX = "/agent/v1"
@@ -116,7 +116,7 @@ class AgentApp:
             return self._guarded(lambda: Answer(_STATUS_OK, self._enrolment.join(incoming, self._clock)))
         return self._guarded(lambda: Answer(_STATUS_OK, self._stored(incoming, _handler(incoming.method, name))))
 
-    def _stored(self, incoming: Incoming, handle: "_Handler") -> dict[str, JSON]:
+    def _stored(self, incoming: Incoming, handle: "_Handler") -> dict[str, Json]:
         with transaction.atomic():
             return handle(admit(incoming, self._clock), incoming, self._clock)
 
@@ -211,7 +211,7 @@ class AgentApp:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
 
-_Handler = Callable[[Caller, Incoming, Clock], dict[str, JSON]]
+_Handler = Callable[[Caller, Incoming, Clock], dict[str, Json]]
 
 
 def _handler(method: str, name: str) -> _Handler:
@@ -226,12 +226,12 @@ def _handler(method: str, name: str) -> _Handler:
     raise NotFound("not_found", "There is no such address.")
 
 
-def _documents(caller: Caller) -> dict[str, JSON]:
+def _documents(caller: Caller) -> dict[str, Json]:
     found = automation.documents(caller.tenant)
     return {"roots": found["roots"], "policy": found["policy"]}
 
 
-def _document(caller: Caller, sha256: str) -> dict[str, JSON]:
+def _document(caller: Caller, sha256: str) -> dict[str, Json]:
     envelope = automation.document_by_sha(caller.tenant, sha256)
     if envelope is None:
         raise NotFound("not_found", "There is no such document.")

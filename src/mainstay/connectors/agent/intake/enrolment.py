@@ -24,8 +24,8 @@ from mainstay.kernel.actors import Via
 from mainstay.kernel.clock import Clock
 from mainstay.kernel.errors import Refused
 from mainstay.kernel.ids import to_base32
+from mainstay.kernel.json import Json
 from mainstay_trust import dsse, enrol
-from mainstay_trust.canonical import JSON
 
 LEDGER_WAIT_S = 3.0
 _HELLOS_REMEMBERED = 10_000
@@ -40,7 +40,7 @@ class Enrolment:
         # The address that the agent used is part of the transcript; only hello names it.
         self._urls: OrderedDict[tuple[str, str], str] = OrderedDict()
 
-    def hello(self, incoming: Incoming, clock: Clock) -> dict[str, JSON]:
+    def hello(self, incoming: Incoming, clock: Clock) -> dict[str, Json]:
         """Prove to an agent that this server knows its code."""
         body = parse(incoming.expanded)
         code_id, nonce, url = fields.text(body, "id"), fields.text(body, "na"), fields.text(body, "url")
@@ -51,7 +51,7 @@ class Enrolment:
         self._remember(code_id, nonce, url)
         return {"ns": answer.nonce, "spki": spki, "root": root, "mac": answer.mac}
 
-    def join(self, incoming: Incoming, clock: Clock) -> dict[str, JSON]:
+    def join(self, incoming: Incoming, clock: Clock) -> dict[str, Json]:
         """Let a device in and return its receipt. A wrong proof is counted even though the attempt is rolled back."""
         body = parse(incoming.expanded)
         code_id = fields.text(body, "id")
@@ -73,12 +73,12 @@ class Enrolment:
         with tenant_transaction(tenant):
             return self._receipt(enrolled)
 
-    def _receipt(self, enrolled: estate.Enrolled) -> dict[str, JSON]:
+    def _receipt(self, enrolled: estate.Enrolled) -> dict[str, Json]:
         device = enrolled.device
         documents = automation.documents(device.tenant)
         checkpoint = ledger.checkpoint(device.tenant)
         proven = ledger.tlog_proof(device.tenant, enrolled.ledger_entry) if enrolled.ledger_entry else None
-        keys: dict[str, JSON] = {
+        keys: dict[str, Json] = {
             "server": [key.hex() for key in automation.public_keys("server")],
             "reply": [self._reply_public.hex()],
             "ledger": [{"origin": key.origin, "vkey": str(key.vkey)} for key in ledger.log_vkeys(device.tenant)],

@@ -25,8 +25,8 @@ from mainstay.kernel.actors import Via
 from mainstay.kernel.clock import Clock
 from mainstay.kernel.errors import Conflict, MainstayError
 from mainstay.kernel.ids import to_base32
+from mainstay.kernel.json import Json
 from mainstay_trust import canonical, dsse
-from mainstay_trust.canonical import JSON
 from mainstay_trust.errors import Rejected
 from mainstay_trust.notes import COSIGNER_KEY, Vkey
 
@@ -43,14 +43,14 @@ class Opened:
     seq: int
     wait_s: int
     held_size: int
-    extra: Mapping[str, JSON]
+    extra: Mapping[str, Json]
 
 
 @dataclass(frozen=True)
 class Look:
     """What there is to say now. `is_waiting`: a command's proof is about to exist; look again at once."""
 
-    data: dict[str, JSON]
+    data: dict[str, Json]
     is_due: bool
     is_waiting: bool
 
@@ -85,7 +85,7 @@ def open_poll(caller: Caller, body: Mapping[str, object], raw: bytes, seen: Seen
     if contact.contact is Contact.CLONE or (known is not None and known != digest):
         _quarantine(caller, contact.reason, clock)
     heartbeat = body.get("hb")
-    extra: dict[str, JSON] = {}
+    extra: dict[str, Json] = {}
     if contact.contact is Contact.NEXT:
         extra |= streams.store_samples(caller, body.get("samples"), clock)
         streams.store_states(caller, body.get("states") or [], clock)
@@ -104,10 +104,10 @@ def look(opened: Opened, clock: Clock) -> Look:
     deliveries = automation.deliveries(caller.tenant, caller.device.id, held_size=opened.held_size, now=clock.now())
     commands = [] if caller.is_pending else [one for one in deliveries.commands if caller.is_trusted or _is_t0(one)]
     extra = dict(opened.extra)
-    hints: dict[str, JSON] = {"poll_s": POLL_S, "sample_s": SAMPLE_S, "watch": _watch(caller)}
+    hints: dict[str, Json] = {"poll_s": POLL_S, "sample_s": SAMPLE_S, "watch": _watch(caller)}
     if "resend_from_ms" in extra:
         hints["resend_from_ms"] = extra.pop("resend_from_ms")
-    data: dict[str, JSON] = {
+    data: dict[str, Json] = {
         "commands": commands,
         "docs": _documents(caller.tenant),
         "hints": hints,
@@ -119,7 +119,7 @@ def look(opened: Opened, clock: Clock) -> Look:
     return Look(data, is_due=bool(commands), is_waiting=deliveries.is_waiting and not caller.is_pending)
 
 
-def _heartbeat(caller: Caller, beat: Mapping[str, object], clock: Clock) -> dict[str, JSON]:
+def _heartbeat(caller: Caller, beat: Mapping[str, object], clock: Clock) -> dict[str, Json]:
     spool = beat.get("spool")
     spool = spool if isinstance(spool, Mapping) else {}
     diag = beat.get("diag")
@@ -142,7 +142,7 @@ def _heartbeat(caller: Caller, beat: Mapping[str, object], clock: Clock) -> dict
     size = fields.number_or_none(beat, "ckpt_size") or 0
     _keep_cosignature(caller, beat.get("cosignature"), size, clock)
     answer = ledger.heartbeat_answer(caller.tenant, size)
-    checkpoint: JSON = {"note": answer.note, "consistency": list(answer.consistency)} if answer is not None else None
+    checkpoint: Json = {"note": answer.note, "consistency": list(answer.consistency)} if answer is not None else None
     return {"checkpoint": checkpoint, "want_groups": list(missing)}
 
 
@@ -171,17 +171,17 @@ def _quarantine(caller: Caller, reason: str, clock: Clock) -> None:
     estate.count_refusal("clone_suspected", clock=clock, device_id=caller.device.id)
 
 
-def _documents(tenant: UUID) -> dict[str, JSON]:
+def _documents(tenant: UUID) -> dict[str, Json]:
     root, policy = automation.newest_document(tenant, "root"), automation.newest_document(tenant, "policy")
     return {"root": root.version if root is not None else None, "policy": policy.version if policy is not None else None}
 
 
-def _watch(caller: Caller) -> list[JSON]:
+def _watch(caller: Caller) -> list[Json]:
     own = [str(unit) for unit in caller.device.watch]
-    return sorted({*own, *automation.watched_units(caller.tenant, caller.device.id)})[: estate_queries.WATCHED_MAX]
+    return [*sorted({*own, *automation.watched_units(caller.tenant, caller.device.id)})[: estate_queries.WATCHED_MAX]]
 
 
-def _is_t0(delivery: Mapping[str, JSON]) -> bool:
+def _is_t0(delivery: Mapping[str, Json]) -> bool:
     """A device in doubt only observes, whatever was issued before the doubt."""
     payload = canonical.parse_object(dsse.from_json(delivery.get("envelope")).payload)
     return payload.get("tier") == "T0"

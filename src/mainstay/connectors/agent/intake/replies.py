@@ -8,8 +8,8 @@ from datetime import datetime
 from nacl.signing import SigningKey
 
 from mainstay.kernel.errors import MainstayError
+from mainstay.kernel.json import Json
 from mainstay_trust import canonical, dsse
-from mainstay_trust.canonical import JSON
 
 REPLY_BYTES_MAX = 1024 * 1024
 HTTP_OF = {
@@ -28,8 +28,8 @@ class Answer:
     """A reply before it is sealed."""
 
     status: int
-    data: Mapping[str, JSON] | None = None
-    error: Mapping[str, JSON] | None = None
+    data: Mapping[str, Json] | None = None
+    error: Mapping[str, Json] | None = None
     seq: int | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
 
@@ -47,20 +47,20 @@ class ReplyKey:
 
     def seal(self, answer: Answer, body: bytes, at: datetime) -> bytes:
         """Return the envelope of an answer to a request body."""
-        payload: dict[str, JSON] = {
+        payload: dict[str, Json] = {
             "v": 1,
             "t": int(at.timestamp()),
             "seq": answer.seq,
             "body_sha256": hashlib.sha256(body).hexdigest(),
         }
         payload["error" if answer.error is not None else "data"] = dict(answer.error or answer.data or {})
-        return dsse.seal(dsse.REPLY, canonical.encode(payload), [self._signer]).encode()
+        return dsse.seal(dsse.REPLY, canonical.encode(dict(payload)), [self._signer]).encode()
 
     def _sign(self, message: bytes) -> bytes:
         return bytes(self._key.sign(message).signature)
 
 
-def refusal(code: str, message: str, *, status: int = 400, seq: int | None = None, **fields: JSON) -> Answer:
+def refusal(code: str, message: str, *, status: int = 400, seq: int | None = None, **fields: Json) -> Answer:
     """Return an error answer with its code, its sentence and its fields."""
     headers = {"Connection": "close"} if status == 413 else {"Retry-After": "5"} if status == 503 else {}
     return Answer(status, error={"code": code, "message": message, "fields": fields, **fields}, seq=seq, headers=headers)
@@ -68,5 +68,5 @@ def refusal(code: str, message: str, *, status: int = 400, seq: int | None = Non
 
 def of_error(error: MainstayError, seq: int | None = None) -> Answer:
     """Translate an error of the server; only plain values of its fields travel."""
-    fields: dict[str, JSON] = {name: value for name, value in error.fields.items() if isinstance(value, str | int | bool)}
+    fields: dict[str, Json] = {name: value for name, value in error.fields.items() if isinstance(value, str | int | bool)}
     return refusal(error.code, error.message, status=HTTP_OF.get(error.code, error.status), seq=seq, **fields)

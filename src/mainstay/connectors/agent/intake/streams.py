@@ -16,13 +16,13 @@ from mainstay.domains.telemetry import services as telemetry
 from mainstay.domains.telemetry.services.marks import Turn
 from mainstay.kernel.clock import Clock
 from mainstay.kernel.errors import Conflict, Invalid
-from mainstay_trust.canonical import JSON
+from mainstay.kernel.json import Json
 
 DURABLE_WITHIN_S = 20.0
 RESULTS_MAX = 50
 
 
-def ingest(caller: Caller, body: Mapping[str, object], clock: Clock) -> dict[str, JSON]:
+def ingest(caller: Caller, body: Mapping[str, object], clock: Clock) -> dict[str, Json]:
     """Store one batch of a stream and return how far the stream is stored."""
     stream, epoch = fields.text(body, "stream", length_max=20), fields.text(body, "epoch", length_max=64)
     seq = fields.whole(body, "seq", least=1)
@@ -39,7 +39,7 @@ def ingest(caller: Caller, body: Mapping[str, object], clock: Clock) -> dict[str
     return {"ack_through": through, **extra}
 
 
-def results(caller: Caller, body: Mapping[str, object], clock: Clock) -> dict[str, JSON]:
+def results(caller: Caller, body: Mapping[str, object], clock: Clock) -> dict[str, Json]:
     """Store device-signed results. Errors: Conflict("out_of_order", expected) for a link that comes before its predecessor."""
     sent = fields.records(body, "results", count_max=RESULTS_MAX)
     try:
@@ -52,7 +52,7 @@ def results(caller: Caller, body: Mapping[str, object], clock: Clock) -> dict[st
     return {"ack_through": through}
 
 
-def store_samples(caller: Caller, data: object, clock: Clock) -> dict[str, JSON]:
+def store_samples(caller: Caller, data: object, clock: Clock) -> dict[str, Json]:
     """Store a batch of samples; a pending device's are not kept."""
     if caller.is_pending or data is None:
         return {}
@@ -67,7 +67,7 @@ def store_samples(caller: Caller, data: object, clock: Clock) -> dict[str, JSON]
     return {"refused": stored.refused} if stored.refused else {}
 
 
-def store_states(caller: Caller, data: object, clock: Clock) -> dict[str, JSON]:
+def store_states(caller: Caller, data: object, clock: Clock) -> dict[str, Json]:
     """Store states of watched units."""
     reports = [_unit(item) for item in _items(data, estate.UNITS_MAX)]
     if reports and not caller.is_pending:
@@ -75,14 +75,14 @@ def store_states(caller: Caller, data: object, clock: Clock) -> dict[str, JSON]:
     return {}
 
 
-def _facts(caller: Caller, data: object, clock: Clock) -> dict[str, JSON]:
+def _facts(caller: Caller, data: object, clock: Clock) -> dict[str, Json]:
     groups = fields.record(data if isinstance(data, Mapping) else {}, "groups")
     reports = [_group(name, fields.record(groups, name)) for name in groups]
     estate.store_facts(actor=caller.actor, device_id=caller.device.id, reports=reports, clock=clock)
     return {}
 
 
-def _logs(caller: Caller, data: object, clock: Clock) -> dict[str, JSON]:
+def _logs(caller: Caller, data: object, clock: Clock) -> dict[str, Json]:
     lines = _items(data, telemetry.LOG_LINES_MAX)
     if not caller.is_pending:
         stored = telemetry.store_logs(
@@ -93,7 +93,7 @@ def _logs(caller: Caller, data: object, clock: Clock) -> dict[str, JSON]:
     return {}
 
 
-def _gaps(caller: Caller, data: object, clock: Clock) -> dict[str, JSON]:
+def _gaps(caller: Caller, data: object, clock: Clock) -> dict[str, Json]:
     telemetry.record_gaps(actor=caller.actor, sender=caller.device.id, gaps=_items(data, telemetry.GAPS_MAX))
     return {}
 
@@ -125,7 +125,7 @@ def _items(data: object, count_max: int) -> Sequence[Mapping[str, object]]:
     return fields.records({"data": data}, "data", count_max=count_max)
 
 
-_Store = Callable[[Caller, object, Clock], dict[str, JSON]]
+_Store = Callable[[Caller, object, Clock], dict[str, Json]]
 STREAMS: Mapping[str, _Store] = MappingProxyType(
     {
         "samples": store_samples,

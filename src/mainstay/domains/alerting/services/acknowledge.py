@@ -9,6 +9,7 @@ from django.db import transaction
 from mainstay.core.access.services import require
 from mainstay.core.jobs import outbox
 from mainstay.core.ledger import services as ledger
+from mainstay.core.ledger.entries import Erasable
 from mainstay.domains.alerting.models import Ack, Alert, Snooze
 from mainstay.domains.alerting.models.alerts import ACTIVE
 from mainstay.domains.alerting.rules import folding
@@ -17,6 +18,7 @@ from mainstay.domains.alerting.services import changes
 from mainstay.kernel.actors import Actor
 from mainstay.kernel.clock import Clock
 from mainstay.kernel.errors import Conflict, Invalid, NotFound
+from mainstay.kernel.json import Json
 from mainstay.kernel.severity import Severity
 
 ALERTS_MAX = 500
@@ -39,7 +41,12 @@ def acknowledge_alert(*, actor: Actor, alert_id: UUID, clock: Clock, note: str =
         one.acknowledged_at, one.acknowledged_by = clock.now(), actor.ref
         one.save(update_fields=["acknowledged_at", "acknowledged_by"])
         changes.record_transition(actor, one, Reason.ACKNOWLEDGED, from_phase=one.phase, clock=clock)
-    body = {"alerts": [one.id.hex for one in covered], "severity": int(ack.severity), "sticky": is_sticky, "note": ledger.erasable(note)}
+    body: dict[str, Json | Erasable] = {
+        "alerts": [one.id.hex for one in covered],
+        "severity": int(ack.severity),
+        "sticky": is_sticky,
+        "note": ledger.erasable(note),
+    }
     ledger.record(actor, "alerting.alert.acknowledged", alert.id, clock=clock, body=body)
     outbox.publish(actor, "alert.acknowledged", alert.id, changes.payload_of(alert), clock=clock)
     return True
@@ -68,7 +75,7 @@ def snooze_alert(*, actor: Actor, alert_id: UUID, until: datetime, reason: str, 
     alert.snoozed_until = until
     alert.save(update_fields=["snoozed_until"])
     changes.record_transition(actor, alert, Reason.SNOOZED, from_phase=alert.phase, clock=clock)
-    body = {"until": int(until.timestamp()), "reason": ledger.erasable(reason)}
+    body: dict[str, Json | Erasable] = {"until": int(until.timestamp()), "reason": ledger.erasable(reason)}
     ledger.record(actor, "alerting.alert.snoozed", alert.id, clock=clock, body=body)
     outbox.publish(actor, "alert.snoozed", alert.id, changes.payload_of(alert), clock=clock)
     return True
@@ -106,7 +113,7 @@ def _replace_ack(actor: Actor, alert: Alert, members: Sequence[Alert], note: str
     Ack.objects.filter(tenant=actor.tenant, fold=alert.fold, ended_at=None).update(ended_at=clock.now())
     severity = max(one.severity for one in members)
     return Ack.objects.create(
-        tenant=actor.tenant, fold=alert.fold, severity=severity, is_sticky=is_sticky, by=actor.ref, note=note[:500], at=clock.now()
+        tenant=actor.tenant, fold_id=members[0].fold_id or alert.id, severity=severity, is_sticky=is_sticky, by=actor.ref, note=note[:500], at=clock.now()
     )
 
 

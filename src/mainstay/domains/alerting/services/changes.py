@@ -183,7 +183,7 @@ def _held_back(alert: Alert, step: Step, *, is_joining: bool) -> str:
 
 
 def _tell(actor: Actor, alert: Alert, step: Step, *, is_joining: bool, clock: Clock) -> None:
-    body = {"rule": alert.rule_id, "device": alert.device_id.hex, "subject": alert.subject, "reason": str(step.reason),
+    body: dict[str, Json] = {"rule": alert.rule_id, "device": alert.device_id.hex, "subject": alert.subject, "reason": str(step.reason),
             "severity": int(alert.severity), "phase": str(alert.phase), "condition": str(alert.condition)}  # fmt: skip
     event = _event(step, is_joining=is_joining)
     if event:

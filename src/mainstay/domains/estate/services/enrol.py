@@ -17,6 +17,7 @@ from nacl.signing import VerifyKey
 from mainstay.core.access.services import require
 from mainstay.core.jobs import outbox
 from mainstay.core.ledger import services as ledger
+from mainstay.core.ledger.entries import Erasable
 from mainstay.core.tenancy.ids import new_id
 from mainstay.domains.estate.models import Device, DeviceKey, DeviceState, EnrolToken, Route
 from mainstay.domains.estate.rules import identity
@@ -24,6 +25,7 @@ from mainstay.domains.estate.services.codes import retire_token
 from mainstay.kernel.actors import Actor
 from mainstay.kernel.clock import Clock
 from mainstay.kernel.errors import Conflict, Invalid, Refused
+from mainstay.kernel.json import Json
 from mainstay_trust import enrol, keys
 
 NONCE_BUCKET_S = 600
@@ -97,7 +99,8 @@ def join(*, actor: Actor, request: Join, spki: str, root: str, clock: Clock) -> 
         return again
     device = _create(actor.tenant, token, request, clock)
     _use(token, clock)
-    body = {"evidence_key": keys.key_id(request.keys["evidence"]), "transport_key": keys.key_id(request.keys["transport"]),
+    body: dict[str, Json | Erasable] = {
+        "evidence_key": keys.key_id(request.keys["evidence"]), "transport_key": keys.key_id(request.keys["transport"]),
             "witness_key": keys.key_id(request.keys["witness"]), "state": device.state, "name": ledger.erasable(device.name)}  # fmt: skip
     entry = ledger.record(actor, "estate.device.enrolled", device.id, clock=clock, body=body)
     outbox.publish(actor, "device.enrolled", device.id, {"device": device.id.hex, "state": device.state}, clock=clock)
@@ -156,7 +159,7 @@ def _joined_before(tenant: UUID, request: Join) -> Enrolled | None:
     route = Route.objects.filter(kind=Route.Kind.KEY, handle=key_id).first()
     if route is None:
         return None
-    device = Device.objects.filter(tenant=tenant, id=route.device, machine_id_hash=request.machine.machine_id_hash).first()
+    device = Device.objects.filter(tenant=tenant, id=route.device or tenant, machine_id_hash=request.machine.machine_id_hash).first()
     if device is None:
         raise Conflict("enrol_key_known", "This transport key belongs to another device; the agent must make new keys.")
     return Enrolled(device, 0, is_new=False)

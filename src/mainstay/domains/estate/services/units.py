@@ -14,6 +14,7 @@ from mainstay.domains.estate.models import UnitState
 from mainstay.domains.estate.queries import fleet as queries
 from mainstay.kernel.actors import Actor
 from mainstay.kernel.clock import Clock
+from mainstay.kernel.json import Json
 
 UNITS_MAX = 200
 
@@ -56,7 +57,7 @@ def _save(tenant: UUID, device_id: UUID, stored: UnitState | None, report: UnitR
 
 
 def _tell(actor: Actor, device_id: UUID, report: UnitReport, clock: Clock) -> None:
-    body = {"unit": report.unit, "state": report.state, "since_ms": int(report.since.timestamp() * 1000)}
+    body: dict[str, Json] = {"unit": report.unit, "state": report.state, "since_ms": int(report.since.timestamp() * 1000)}
     ledger.record(actor, "estate.unit.changed", device_id, clock=clock, body=body)
-    payload = {"device": device_id.hex, "unit": report.unit, "state": report.state}
+    payload: dict[str, Json] = {"device": device_id.hex, "unit": report.unit, "state": report.state}
     outbox.publish(actor, "unit.changed", device_id, payload, clock=clock)

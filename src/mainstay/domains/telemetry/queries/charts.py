@@ -7,10 +7,12 @@ from uuid import UUID
 
 from mainstay.core.access import queries as access_queries
 from mainstay.domains.telemetry.models import Loss
+from mainstay.domains.telemetry.models.engine import Parameter
 from mainstay.domains.telemetry.queries import sql
 from mainstay.domains.telemetry.queries.engine import engine
 from mainstay.domains.telemetry.queries.series import SeriesRef, series_of
 from mainstay.domains.telemetry.rules import charts
+from mainstay.kernel.json import JsonObject
 
 SERIES_PER_CHART_MAX = 20
 TIER = "raw"
@@ -35,7 +37,7 @@ class ChartData:
     lines: tuple[Line, ...]
     step_s: int
     tier: str
-    gaps: tuple[Mapping[str, object], ...]
+    gaps: tuple[JsonObject, ...]
 
 
 def metric_chart(tenant: UUID, device_id: UUID, metrics: Mapping[str, str], *, from_s: int, to_s: int) -> ChartData:
@@ -57,7 +59,7 @@ def chart(tenant: UUID, device_id: UUID, refs: Sequence[SeriesRef], units: Mappi
 
 
 def _read(tenant: UUID, refs: Sequence[SeriesRef], *, first: int, count: int, step: int) -> dict[int, tuple[tuple[float | None, ...], ...]]:
-    parameters = {
+    parameters: dict[str, Parameter] = {
         "series": [ref.number for ref in refs],
         "from_ms": first * step * 1000,
         "to_ms": (first + count) * step * 1000,
@@ -72,7 +74,7 @@ def _read(tenant: UUID, refs: Sequence[SeriesRef], *, first: int, count: int, st
     return {series: tuple(tuple(values) for values in lists) for series, lists in rows.items()}
 
 
-def _silences(lines: Sequence[Line], times: Sequence[int], step: int) -> list[Mapping[str, object]]:
+def _silences(lines: Sequence[Line], times: Sequence[int], step: int) -> list[JsonObject]:
     """Name the stretches in which no series of the chart has a value."""
     if not lines:
         return []
@@ -80,7 +82,7 @@ def _silences(lines: Sequence[Line], times: Sequence[int], step: int) -> list[Ma
     return [{"kind": "no_data", "from": times[gap.first], "to": times[gap.last] + step} for gap in charts.gaps(together)]
 
 
-def _losses(tenant: UUID, device_id: UUID, from_s: int, to_s: int) -> list[Mapping[str, object]]:
+def _losses(tenant: UUID, device_id: UUID, from_s: int, to_s: int) -> list[JsonObject]:
     start, end = datetime.fromtimestamp(from_s, UTC), datetime.fromtimestamp(to_s, UTC)
     rows = Loss.objects.filter(tenant=tenant, sender=device_id, to_at__gte=start, from_at__lte=end).order_by("from_at")[:100]
     return [

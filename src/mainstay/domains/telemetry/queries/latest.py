@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any  # rows of the driver
 from uuid import UUID
 
 from mainstay.core.access import queries as access_queries
+from mainstay.domains.telemetry.models.engine import Parameter, Statement
 from mainstay.domains.telemetry.queries import sql
 from mainstay.domains.telemetry.queries.engine import engine
 from mainstay.domains.telemetry.queries.series import SeriesRef, series_of
@@ -55,10 +57,10 @@ def _refs(tenant: UUID, metrics: Sequence[str], target: UUID | None) -> dict[int
     return {ref.number: ref for ref in series_of(tenant, metrics=metrics, target=target, limit=_SERIES_MAX)}
 
 
-def _read(tenant: UUID, statement: sql.Statement, refs: dict[int, SeriesRef], since: datetime) -> list[tuple[float, ...]]:
+def _read(tenant: UUID, statement: Statement, refs: dict[int, SeriesRef], since: datetime) -> list[tuple[Any, ...]]:
     if not refs:
         return []
-    parameters = {"series": list(refs), "from_ms": to_ms(since)}
+    parameters: dict[str, Parameter] = {"series": list(refs), "from_ms": to_ms(since)}
     columns = engine().read([access_queries.tenant_number(tenant)], statement, parameters)
-    # Series ids pass 2^53, so the first column must not become a float on its way.
-    return [tuple(row) for row in zip(*columns, strict=True)] if columns else []  # type: ignore[misc] # the driver's columns are untyped
+    # The driver's columns are untyped. Series ids pass 2^53, so none of them may become a float on its way.
+    return list(zip(*columns, strict=True)) if columns else []

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 from mainstay.core.access import queries as access_queries
+from mainstay.domains.telemetry.models.engine import Parameter
 from mainstay.domains.telemetry.queries import sql
 from mainstay.domains.telemetry.queries.engine import engine
 from mainstay.domains.telemetry.rules.windows import to_ms
@@ -28,7 +29,7 @@ def search_logs(
     tenant: UUID, *, from_at: datetime, to_at: datetime, sources: Sequence[UUID] = (), text: str = "", severity: int = 7, limit: int = 200
 ) -> list[LogLine]:
     """Return the newest lines of a time range, at most 1,000. `severity`: the least severe (syslog number) to include."""
-    parameters = {
+    parameters: dict[str, Parameter] = {
         "from_ms": to_ms(from_at),
         "to_ms": to_ms(to_at),
         "sources": [str(source) for source in sources],

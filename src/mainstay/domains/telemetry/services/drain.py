@@ -131,9 +131,9 @@ class _Cursor:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        stored = json.loads(path.read_text()) if path.exists() else {"start": [0, 0], "end": None}
-        self.start = Position(*stored["start"])
-        self.end = Position(*stored["end"]) if stored["end"] else None
+        stored = json.loads(path.read_text()) if path.exists() else {}
+        self.start = _position(stored["start"]) if stored else Position(0, 0)
+        self.end = _position(stored["end"]) if stored.get("end") else None
 
     def cut(self, end: Position) -> None:
         self._save(self.start, end)
@@ -150,6 +150,11 @@ class _Cursor:
             os.fsync(file.fileno())
         fresh.replace(self._path)
         self.start, self.end = start, end
+
+
+def _position(value: Sequence[int]) -> Position:
+    segment, offset = value
+    return Position(segment, offset)
 
 
 def batches(stored: Iterator[Stored], spool_id: str) -> Iterator[Batch]:
