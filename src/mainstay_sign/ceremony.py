@@ -1,14 +1,14 @@
 """The first ceremony: a root and a first policy.
 
-Owns: what a first root says, with one person (`--quick`) or several. Does not own: signing (`desk`).
+Owns: what a first root says, with one person (`--quick`) or several. Does not own: signing (`signatory`).
 Invariant: with one person both documents say "reduced", and so does every page that shows them.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from mainstay_sign.desk import Desk
 from mainstay_sign.documents import understand
+from mainstay_sign.signatory import Signatory
 from mainstay_trust import canonical
 from mainstay_trust.actions import CATALOGUE
 from mainstay_trust.canonical import JSON
@@ -32,14 +32,14 @@ class Ceremony:
     policy: Envelope
 
 
-def quick(desk: Desk, *, tenant: str, holder: str, draft: Mapping[str, JSON]) -> Ceremony:
+def quick(signatory: Signatory, *, tenant: str, holder: str, draft: Mapping[str, JSON]) -> Ceremony:
     """Make one key that fills every role, sign root 1 and policy 1: reduced assurance."""
-    now = desk.now()
-    policy = policy_payload(draft, tenant=tenant, epoch=1, issued=now, is_reduced=True, devices=desk.devices)
-    made = _unused_key(desk) or desk.new_key(holder).key
+    now = signatory.now()
+    policy = policy_payload(draft, tenant=tenant, epoch=1, issued=now, is_reduced=True, devices=signatory.devices)
+    made = _unused_key(signatory) or signatory.new_key(holder).key
     roles = dict.fromkeys(ROLES, Role((made,), 1))
     root = root_payload(tenant=tenant, version=1, issued=now, expires=now + LIFE_S_MAX, reduced=True, roles=roles)
-    return Ceremony(_signed(desk, ROOT, root, made.key_id), _signed(desk, POLICY, policy, made.key_id))
+    return Ceremony(_signed(signatory, ROOT, root, made.key_id), _signed(signatory, POLICY, policy, made.key_id))
 
 
 def planned_root(plan: Mapping[str, JSON], *, now: int) -> Envelope:
@@ -76,19 +76,19 @@ def policy_payload(
     return payload
 
 
-def _unused_key(desk: Desk) -> Key | None:
+def _unused_key(signatory: Signatory) -> Key | None:
     """Return the key of a ceremony that was broken off before it signed anything; keys that have signed are never taken."""
-    if not desk.keys_path.exists():
+    if not signatory.keys_path.exists():
         return None
-    found = list(desk.keys.keys.values())
-    if len(found) != 1 or desk.diary().pages:
-        raise Rejected("keys_exist", f"{desk.keys_path} was used already; a first ceremony makes a new file")
+    found = list(signatory.keys.keys.values())
+    if len(found) != 1 or signatory.diary().pages:
+        raise Rejected("keys_exist", f"{signatory.keys_path} was used already; a first ceremony makes a new file")
     return found[0].key
 
 
-def _signed(desk: Desk, payload_type: str, payload: bytes, keyid: str) -> Envelope:
+def _signed(signatory: Signatory, payload_type: str, payload: bytes, keyid: str) -> Envelope:
     unsigned = Envelope(payload_type, payload, ())
-    return desk.sign(unsigned, understand(unsigned), keyid, note="first ceremony")
+    return signatory.sign(unsigned, understand(unsigned), keyid, note="first ceremony")
 
 
 def _role(value: JSON) -> Role:

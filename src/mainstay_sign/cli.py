@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mainstay_sign import render, verbs
-from mainstay_sign.desk import Desk
+from mainstay_sign.signatory import Signatory
 from mainstay_trust.errors import Rejected
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ _REFUSALS = frozenset(
 def run(arguments: Sequence[str], *, now: Callable[[], int], environ: Mapping[str, str] | None = None) -> int:
     """Run one verb and return the exit code."""
     options = parser().parse_args(arguments)
-    desk = Desk(
+    signatory = Signatory(
         keys_path=options.keys,
         now=now,
         environ=os.environ if environ is None else environ,
@@ -50,7 +50,7 @@ def run(arguments: Sequence[str], *, now: Callable[[], int], environ: Mapping[st
         devices=options.devices,
     )
     try:
-        outcome = options.verb(desk, options)
+        outcome = options.verb(signatory, options)
     except Rejected as problem:
         _report(options, {"error": {"code": problem.code, "message": problem.detail}})
         return REFUSED if problem.code in _REFUSALS else INVALID

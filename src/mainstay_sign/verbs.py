@@ -1,6 +1,6 @@
 """The verbs of the tool: each reads files, does one thing, and returns what it did as JSON.
 
-Owns: one function per verb. Does not own: arguments (`cli`), signing (`desk`).
+Owns: one function per verb. Does not own: arguments (`cli`), signing (`signatory`).
 Invariant: a verb that fails has signed nothing and written no document.
 """
 
@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import TypeAlias
 
 from mainstay_sign import ceremony, files, render
-from mainstay_sign.desk import Desk
 from mainstay_sign.documents import read_envelope, understand, write_envelope
 from mainstay_sign.ed25519 import verify
+from mainstay_sign.signatory import Signatory
 from mainstay_trust import canonical
 from mainstay_trust.canonical import JSON
 from mainstay_trust.dsse import POLICY, SUCCESSION, UNFREEZE, Envelope, signed_by
@@ -24,19 +24,19 @@ from mainstay_trust.policies import parse_policy
 from mainstay_trust.roots import parse_root
 
 Outcome: TypeAlias = dict[str, JSON]
-Verb: TypeAlias = Callable[[Desk, Namespace], Outcome]
+Verb: TypeAlias = Callable[[Signatory, Namespace], Outcome]
 
 # Who signs what; a T3 command and an artefact are not among the documents that this build signs.
 _ROLE_OF = {"root": "root", "policy": "policy", "succession": "root", "unfreeze": "operator"}
 
 
-def init(desk: Desk, options: Namespace) -> Outcome:
+def init(signatory: Signatory, options: Namespace) -> Outcome:
     """Root ceremony: quick with one person, or an unsigned root from a plan."""
     if not options.quick:
-        root = ceremony.planned_root(_object(options.plan), now=desk.now())
+        root = ceremony.planned_root(_object(options.plan), now=signatory.now())
         write_envelope(options.out / "root.json", root)
         return {"root": str(options.out / "root.json"), "fingerprint": parse_root(root.payload).fingerprint, "signatures": 0}
-    made = ceremony.quick(desk, tenant=options.tenant, holder=options.holder, draft=_object(options.draft))
+    made = ceremony.quick(signatory, tenant=options.tenant, holder=options.holder, draft=_object(options.draft))
     write_envelope(options.out / "root.json", made.root)
     write_envelope(options.out / "policy.json", made.policy)
     policy = parse_policy(made.policy.payload)
@@ -44,7 +44,7 @@ def init(desk: Desk, options: Namespace) -> Outcome:
     return {
         "root": str(options.out / "root.json"),
         "policy": str(options.out / "policy.json"),
-        "keys": str(desk.keys_path),
+        "keys": str(signatory.keys_path),
         "key_id": made.root.signatures[0].keyid,
         "fingerprint": parse_root(made.root.payload).fingerprint,
         "epoch": policy.epoch,
@@ -54,15 +54,15 @@ def init(desk: Desk, options: Namespace) -> Outcome:
     }
 
 
-def key(desk: Desk, options: Namespace) -> Outcome:
+def key(signatory: Signatory, options: Namespace) -> Outcome:
     """Make a key, or list the public halves of a keys file."""
     if options.what == "new":
-        made = desk.new_key(options.holder).key
+        made = signatory.new_key(options.holder).key
         return {"key_id": made.key_id, "pub": made.public.hex(), "holder": made.holder}
-    return {"keys": [{"key_id": keyid, "pub": k.public.hex(), "holder": k.holder} for keyid, k in desk.keys.keys.items()]}
+    return {"keys": [{"key_id": keyid, "pub": k.public.hex(), "holder": k.holder} for keyid, k in signatory.keys.keys.items()]}
 
 
-def inspect(_desk: Desk, options: Namespace) -> Outcome:
+def inspect(_signatory: Signatory, options: Namespace) -> Outcome:
     """Show a document from its own bytes."""
     envelope = read_envelope(options.file)
     document = understand(envelope)
@@ -80,13 +80,13 @@ def inspect(_desk: Desk, options: Namespace) -> Outcome:
     }
 
 
-def sign(desk: Desk, options: Namespace) -> Outcome:
+def sign(signatory: Signatory, options: Namespace) -> Outcome:
     """Add one signature to a document."""
     envelope = read_envelope(options.file)
-    return _signed(desk, options, envelope, options.out or options.file)
+    return _signed(signatory, options, envelope, options.out or options.file)
 
 
-def combine(_desk: Desk, options: Namespace) -> Outcome:
+def combine(_signatory: Signatory, options: Namespace) -> Outcome:
     """Bring the signatures of several copies of one document together."""
     first, *others = [read_envelope(path) for path in options.files]
     if any((other.payload_type, other.payload) != (first.payload_type, first.payload) for other in others):
@@ -97,12 +97,12 @@ def combine(_desk: Desk, options: Namespace) -> Outcome:
     return {"file": str(options.out), "signatures": len(merged)}
 
 
-def verify_document(desk: Desk, options: Namespace) -> Outcome:
+def verify_document(signatory: Signatory, options: Namespace) -> Outcome:
     """Tell whether enough holders of the right role have signed a document."""
     envelope, root = read_envelope(options.file), parse_root(read_envelope(options.root).payload)
     document = understand(envelope)
     role = root.role(_ROLE_OF[document.kind])
-    quorum = Keyring.of(role.keys).quorum(role, signed_by(envelope, role.keys, verify), at=desk.now())
+    quorum = Keyring.of(role.keys).quorum(role, signed_by(envelope, role.keys, verify), at=signatory.now())
     if document.tenant != root.tenant:
         raise Rejected("wrong_tenant", "document and root belong to different tenants")
     if not quorum.is_reached:
@@ -110,31 +110,36 @@ def verify_document(desk: Desk, options: Namespace) -> Outcome:
     return {"kind": document.kind, "version": document.version, "holders": sorted(quorum.holders), "threshold": role.threshold}
 
 
-def policy_edit(desk: Desk, options: Namespace) -> Outcome:
+def policy_edit(signatory: Signatory, options: Namespace) -> Outcome:
     """Sign the next epoch of a policy: the current one with the members of a JSON file in their place."""
     current = parse_policy(read_envelope(options.current).payload)
     changed = canonical.parse_object(current.payload) | _object(options.changes)
     payload = ceremony.policy_payload(
-        changed, tenant=current.tenant, epoch=current.epoch + 1, issued=desk.now(), is_reduced=current.reduced, devices=desk.devices
+        changed,
+        tenant=current.tenant,
+        epoch=current.epoch + 1,
+        issued=signatory.now(),
+        is_reduced=current.reduced,
+        devices=signatory.devices,
     )
-    return _signed(desk, options, Envelope(POLICY, payload, ()), options.out)
+    return _signed(signatory, options, Envelope(POLICY, payload, ()), options.out)
 
 
-def policy_diff(_desk: Desk, options: Namespace) -> Outcome:
+def policy_diff(_signatory: Signatory, options: Namespace) -> Outcome:
     """Show the typed difference of two documents."""
     old, new = (canonical.parse(read_envelope(path).payload) for path in (options.old, options.new))
     changes: list[JSON] = [{"path": d.path, "old": d.old, "new": d.new} for d in render.differences(old, new)]
     return {"changes": changes}
 
 
-def unfreeze(desk: Desk, options: Namespace) -> Outcome:
+def unfreeze(signatory: Signatory, options: Namespace) -> Outcome:
     """Sign an order that lifts a freeze."""
-    now = desk.now()
+    now = signatory.now()
     order = Unfreeze(options.tenant, tuple(options.device), now, now + options.valid_hours * 3600, options.reason)
-    return _signed(desk, options, Envelope(UNFREEZE, order.encode(), ()), options.out)
+    return _signed(signatory, options, Envelope(UNFREEZE, order.encode(), ()), options.out)
 
 
-def succession(desk: Desk, options: Namespace) -> Outcome:
+def succession(signatory: Signatory, options: Namespace) -> Outcome:
     """Sign that a log has ended and another one continues."""
     order = Succession(
         tenant=options.tenant,
@@ -145,23 +150,23 @@ def succession(desk: Desk, options: Namespace) -> Outcome:
         new_vkey=options.new_vkey,
         checkpoint=files.read(options.checkpoint).decode("utf-8", "replace"),
         reason=options.reason,
-        issued=desk.now(),
+        issued=signatory.now(),
     )
-    return _signed(desk, options, Envelope(SUCCESSION, order.encode(), ()), options.out)
+    return _signed(signatory, options, Envelope(SUCCESSION, order.encode(), ()), options.out)
 
 
-def diary(desk: Desk, _options: Namespace) -> Outcome:
+def diary(signatory: Signatory, _options: Namespace) -> Outcome:
     """Check the diary and list what was signed."""
     pages: list[JSON] = [
         {"seq": p.seq, "at": p.at, "tenant": p.tenant, "kind": p.kind, "version": p.version, "sha256": p.sha256, "key": p.key}
-        for p in desk.diary().pages
+        for p in signatory.diary().pages
     ]
     return {"pages": pages}
 
 
-def _signed(desk: Desk, options: Namespace, envelope: Envelope, path: Path) -> Outcome:
+def _signed(signatory: Signatory, options: Namespace, envelope: Envelope, path: Path) -> Outcome:
     document = understand(envelope)
-    signed = desk.sign(envelope, document, options.key)
+    signed = signatory.sign(envelope, document, options.key)
     write_envelope(path, signed)
     return {
         "file": str(path),

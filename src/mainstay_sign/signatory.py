@@ -24,7 +24,7 @@ from mainstay_trust.policies import parse_policy
 
 
 @dataclass
-class Desk:
+class Signatory:
     """A signer at work: the keys file, the diary beside it, the terminal, the clock."""
 
     keys_path: Path
