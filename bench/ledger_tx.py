@@ -99,7 +99,13 @@ def client(tenant: UUID, ready: "multiprocessing.synchronize.Barrier", go: "mult
     for number in range(TRANSACTIONS):
         with tenant_transaction(tenant):
             row = Event.objects.create(
-                tenant=tenant, name="bench.done", subject_id=new_id(), payload={}, at=clock.now(), actor_ref=actor.ref, delivered_at=clock.now()
+                tenant=tenant,
+                name="bench.done",
+                subject_id=new_id(),
+                payload={},
+                at=clock.now(),
+                actor_ref=actor.ref,
+                delivered_at=clock.now(),
             )
             ledger.record(actor, "bench.change.done", row.id, clock=clock, body={"number": number, "title": "a change of usual size"})
 

@@ -4,10 +4,11 @@ Owns: the way from columns to leaf bytes. Does not own: the form of a leaf (main
 Invariant: a leaf holds nothing that its entry's columns, the log's origin and its place do not determine.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import cast
+from typing import Any, cast
 
 from mainstay.kernel.json import Json
 from mainstay_trust.ledger_leaf import Leaf, timestamp
@@ -28,6 +29,12 @@ class EntryRow:
     via: str
     extra: Mapping[str, Json] | None
     body: str
+
+    @classmethod
+    def of(cls, columns: Sequence[Any]) -> "EntryRow":
+        """Read a row of `COLUMNS`. Django's cursor leaves JSON as text, psycopg's own parses it."""
+        row = cls(*columns)
+        return replace(row, extra=json.loads(row.extra)) if isinstance(row.extra, str) else row
 
 
 def leaf_bytes(entry: EntryRow, origin: str, seq: int) -> bytes:

@@ -28,6 +28,7 @@ from mainstay.core.ledger.heads import HeadFile
 from mainstay.core.ledger.leaves import COLUMNS, EntryRow, leaf_bytes
 from mainstay.core.ledger.nodes import completed_tiles, stored_nodes
 from mainstay.core.ledger.signing import LogSigner, installation_id, origin_of
+from mainstay.core.ledger.verification import START_CHECK_LEAVES, verify_log
 from mainstay.core.tenancy.binding import tenant_transaction
 from mainstay.kernel import actors
 from mainstay.kernel.clock import Clock, SystemClock
@@ -40,6 +41,7 @@ logger = logging.getLogger(__name__)
 BATCH_MAX = 4096
 POLL_S = 0.2
 ANCHOR_EVERY = timedelta(seconds=60)
+CHECK_EVERY = timedelta(hours=1)
 _LOCK_SPACE = 0x6D73  # "ms": advisory locks of the ledger, apart from anybody else's
 _HASH_BYTES = 32
 
@@ -65,6 +67,9 @@ class Sequencer:
         self._connection: psycopg.Connection[tuple[Any, ...]] | None = None  # rows of many shapes
         self._anchored: dict[int, int] = {}
         self._anchors_due = self._clock.now()
+        self._checks_due = self._clock.now()
+        self._unchecked: list[UUID] = []
+        self._refused: set[int] = set()
 
     # --- the loop ------------------------------------------------------------------------------------------------------
 
@@ -74,6 +79,7 @@ class Sequencer:
             self._database.execute(f"LISTEN {services.WAKE_CHANNEL}")
             while not stop.is_set():
                 if not self.once():
+                    self.check_next()
                     # A NOTIFY ends the wait; one that came while a batch was written is found by the next look.
                     for _ in self._database.notifies(timeout=POLL_S, stop_after=1):
                         pass
@@ -104,6 +110,20 @@ class Sequencer:
             self._write_anchors()
         return count
 
+    def check_next(self) -> None:
+        """Check the last leaves of one log against its entries and tiles; every log has its turn at start and each hour."""
+        if not self._unchecked and self._clock.now() >= self._checks_due:
+            self._checks_due = self._clock.now() + CHECK_EVERY
+            self._unchecked = [tenant for (tenant,) in self._database.execute("SELECT tenant FROM ledger_log WHERE state = 'open'")]
+        if not self._unchecked:
+            return
+        tenant = self._unchecked.pop()
+        with tenant_transaction(tenant, readable=[tenant], read_only=True):
+            report = verify_log(tenant, last=START_CHECK_LEAVES, with_bodies=False)
+        if report.findings:
+            first = report.findings[0]
+            self.close_for_writing(tenant, f"{first.fault} at {first.index}: {first.detail}")
+
     # --- places --------------------------------------------------------------------------------------------------------
 
     def commit_batch(self, tenant: UUID) -> int:
@@ -132,10 +152,9 @@ class Sequencer:
             " WHERE p.tenant = %s ORDER BY p.entry_id LIMIT %s",
             [tenant, BATCH_MAX],
         )
-        return [EntryRow(*row) for row in cursor.fetchall()]
+        return [EntryRow.of(row) for row in cursor.fetchall()]
 
-    @staticmethod
-    def _encode(log: LogRow, size: int, entries: Sequence[EntryRow]) -> list[tuple[int, bytes]]:
+    def _encode(self, log: LogRow, size: int, entries: Sequence[EntryRow]) -> list[tuple[int, bytes]]:
         leaves: list[tuple[int, bytes]] = []
         for entry in entries:
             try:
@@ -143,7 +162,9 @@ class Sequencer:
             except Rejected:
                 # record() lets no such entry through, so it was planted by raw SQL. It stays waiting, where the
                 # self-check reports it, and does not keep honest entries from their place.
-                logger.exception("entry %s of %s has no valid leaf and stays unsequenced", entry.id, log.origin)
+                if entry.id not in self._refused:
+                    logger.exception("entry %s of %s has no valid leaf and stays unsequenced", entry.id, log.origin)
+                    self._refused.add(entry.id)
         return leaves
 
     def _append(self, cursor: "psycopg.Cursor[tuple[Any, ...]]", log: LogRow, edge: Frontier, leaves: list[tuple[int, bytes]]) -> None:

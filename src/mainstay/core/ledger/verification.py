@@ -137,7 +137,7 @@ class _Check:
                 [self._log.id, begin, end],
             )
             rows = cursor.fetchall()
-        page = [_Stored(row[0], bytes(row[1]), bytes(row[2]), EntryRow(*row[3:]) if row[3] else None) for row in rows]
+        page = [_Stored(row[0], bytes(row[1]), bytes(row[2]), EntryRow.of(row[3:]) if row[3] else None) for row in rows]
         if self._with_bodies:
             self._check_bodies(page)
         return page

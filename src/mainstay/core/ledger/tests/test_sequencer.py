@@ -237,6 +237,30 @@ def test_a_rewritten_checkpoint_is_noticed_against_the_file_of_heads(log: LogUnd
     assert log.rows("SELECT state_reason FROM ledger_log WHERE tenant = %s", log.tenant) == [("rewritten_before_head",)]
 
 
+def check_all(log: LogUnderTest) -> None:
+    with log.sequencer() as sequencer:
+        sequencer.check_next()
+        while sequencer._unchecked:
+            sequencer.check_next()
+
+
+def test_the_self_check_stops_writing_on_a_log_that_was_changed(log: LogUnderTest, other_log: LogUnderTest) -> None:
+    log.record(3)
+    other_log.record(3)
+    log.sequence()
+    log.tamper("UPDATE ledger_entry SET out = 'failed' WHERE id = (SELECT max(id) FROM ledger_entry WHERE tenant = %s)", log.tenant)
+
+    check_all(log)
+
+    state = "SELECT state, state_reason FROM ledger_log WHERE tenant = %s"
+    [(state_of_changed, reason)] = log.rows(state, log.tenant)
+    assert state_of_changed == "read_only"
+    assert reason.startswith("leaf_differs_from_entry at 2")
+    assert log.rows(state, other_log.tenant) == [("open", "")]
+    with pytest.raises(Unavailable):
+        log.record()
+
+
 def test_the_loop_signs_at_once_when_it_is_asked_to_and_stops_when_told(log: LogUnderTest) -> None:
     stop, sequencer = threading.Event(), log.sequencer()
     thread = threading.Thread(target=sequencer.run, args=[stop])

@@ -2,6 +2,7 @@
 
 import pytest
 
+from mainstay.core.ledger import services as ledger
 from mainstay.core.ledger.tests.conftest import LogUnderTest
 from mainstay.core.ledger.verification import Fault, Report, verify_log
 from mainstay.core.tenancy.binding import tenant_transaction
@@ -28,6 +29,16 @@ def test_the_last_leaves_alone_can_be_checked_from_a_tile_on(log: LogUnderTest) 
     report = verified(log, last=10)
 
     assert (report.ok, report.checked_leaves, report.root_hex) == (True, 88, verified(log).root_hex)
+
+
+def test_entries_with_further_members_are_checked_like_others(log: LogUnderTest) -> None:
+    with tenant_transaction(log.tenant):
+        ledger.record(log.actor, "ledger.entry.expired", "1", clock=log.clock, range=(0, 4), ref=3)
+    log.sequence()
+
+    report = verified(log)
+
+    assert (report.ok, report.checked_leaves) == (True, 1)
 
 
 def test_an_empty_log_has_nothing_to_find(log: LogUnderTest) -> None:
