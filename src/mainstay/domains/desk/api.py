@@ -6,9 +6,9 @@ Owns: the shapes that go in and out. Does not own: any decision (services, rules
 from datetime import datetime
 from uuid import UUID
 
-from django.http import HttpRequest
 from ninja import Router, Schema
 
+from mainstay.core.access.requests import Request
 from mainstay.core.access.services import require
 from mainstay.domains.desk import queries, services
 from mainstay.domains.desk.models import Ticket
@@ -52,21 +52,21 @@ class ReasonIn(Schema):
 
 
 @router.get("/incidents/{incident_id}", operation_id="desk_incident_read")
-def read_incident(request: HttpRequest, incident_id: UUID) -> dict[str, Json]:
+def read_incident(request: Request, incident_id: UUID) -> dict[str, Json]:
     """Return an incident with its timeline, clocks and alerts. `version` is its ETag for If-Match."""
     require(request.actor, "desk.incident.read")
     return queries.page_json(queries.incident_page(request.actor, incident_id, request.clock.now()))
 
 
 @router.get("/incidents/{incident_id}/clocks", operation_id="desk_clock_read")
-def read_clocks(request: HttpRequest, incident_id: UUID) -> list[dict[str, Json]]:
+def read_clocks(request: Request, incident_id: UUID) -> list[dict[str, Json]]:
     """Return every clock with the stretches that add up to its consumed and paused time."""
     require(request.actor, "desk.clock.read")
     return queries.explanation_json(queries.sla_explanation(request.actor, incident_id, request.clock.now()))
 
 
 @router.post("/incidents/{incident_id}/notes", operation_id="desk_incident_note")
-def post_note(request: HttpRequest, incident_id: UUID, body: NoteIn) -> dict[str, Json]:
+def post_note(request: Request, incident_id: UUID, body: NoteIn) -> dict[str, Json]:
     """Add a note or a reply."""
     ticket = services.add_note(
         actor=request.actor, incident_id=incident_id, text=body.text, visibility=body.visibility, clock=request.clock
@@ -75,20 +75,20 @@ def post_note(request: HttpRequest, incident_id: UUID, body: NoteIn) -> dict[str
 
 
 @router.post("/incidents/{incident_id}/assign", operation_id="desk_incident_assign")
-def post_assign(request: HttpRequest, incident_id: UUID, body: AssignIn) -> dict[str, Json]:
+def post_assign(request: Request, incident_id: UUID, body: AssignIn) -> dict[str, Json]:
     """Give an incident to somebody, or back to its queue."""
     _match(request, incident_id)
     return _shown(services.assign_incident(actor=request.actor, incident_id=incident_id, owner=body.owner, clock=request.clock))
 
 
 @router.post("/incidents/{incident_id}/take", operation_id="desk_incident_take")
-def post_take(request: HttpRequest, incident_id: UUID) -> dict[str, Json]:
+def post_take(request: Request, incident_id: UUID) -> dict[str, Json]:
     """Make the caller the owner."""
     return _shown(services.take_incident(actor=request.actor, incident_id=incident_id, clock=request.clock))
 
 
 @router.post("/incidents/{incident_id}/resolve", operation_id="desk_incident_resolve")
-def post_resolve(request: HttpRequest, incident_id: UUID, body: ResolveIn) -> dict[str, Json]:
+def post_resolve(request: Request, incident_id: UUID, body: ResolveIn) -> dict[str, Json]:
     """Resolve an incident with a resolution code and a cause code."""
     _match(request, incident_id)
     ticket = services.resolve_incident(
@@ -103,14 +103,14 @@ def post_resolve(request: HttpRequest, incident_id: UUID, body: ResolveIn) -> di
 
 
 @router.post("/incidents/{incident_id}/reopen", operation_id="desk_incident_reopen")
-def post_reopen(request: HttpRequest, incident_id: UUID, body: ReasonIn) -> dict[str, Json]:
+def post_reopen(request: Request, incident_id: UUID, body: ReasonIn) -> dict[str, Json]:
     """Bring a resolved, closed or cancelled incident back."""
     _match(request, incident_id)
     return _shown(services.reopen_incident(actor=request.actor, incident_id=incident_id, reason=body.reason, clock=request.clock))
 
 
 @router.post("/incidents/{incident_id}/status", operation_id="desk_incident_status")
-def post_status(request: HttpRequest, incident_id: UUID, body: StatusIn) -> dict[str, Json]:
+def post_status(request: Request, incident_id: UUID, body: StatusIn) -> dict[str, Json]:
     """Let an incident wait, go on, close or be cancelled."""
     _match(request, incident_id)
     ticket = services.change_status(
@@ -126,7 +126,7 @@ def post_status(request: HttpRequest, incident_id: UUID, body: StatusIn) -> dict
 
 
 @router.post("/incidents/{incident_id}/priority", operation_id="desk_incident_priority")
-def post_priority(request: HttpRequest, incident_id: UUID, body: PriorityIn) -> dict[str, Json]:
+def post_priority(request: Request, incident_id: UUID, body: PriorityIn) -> dict[str, Json]:
     """Override the priority, with a reason."""
     _match(request, incident_id)
     ticket = services.change_priority(
@@ -135,7 +135,7 @@ def post_priority(request: HttpRequest, incident_id: UUID, body: PriorityIn) -> 
     return _shown(ticket)
 
 
-def _match(request: HttpRequest, incident_id: UUID) -> None:
+def _match(request: Request, incident_id: UUID) -> None:
     """Honour If-Match: a caller who looked at an older version is told, and changes nothing."""
     wanted = request.headers.get("If-Match", "").strip('" ')
     if not wanted:

@@ -7,12 +7,13 @@ from collections.abc import Mapping
 from uuid import UUID
 
 from django import forms
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import path, reverse
 from django.views.decorators.http import require_GET, require_POST
 
 from mainstay.core.access import queries as access
+from mainstay.core.access.requests import Request
 from mainstay.core.access.services import allows, require
 from mainstay.domains.desk import queries, services
 from mainstay.domains.desk.rules.policy import WaitingReason
@@ -132,7 +133,7 @@ LISTS = (INCIDENTS,)
 
 
 @require_GET
-def incident(request: HttpRequest, incident_id: UUID) -> HttpResponse:
+def incident(request: Request, incident_id: UUID) -> HttpResponse:
     """An incident: facts, clocks, timeline, and what may be done."""
     require(request.actor, "desk.incident.read")
     page = queries.incident_page(request.actor, incident_id, request.clock.now())
@@ -140,7 +141,7 @@ def incident(request: HttpRequest, incident_id: UUID) -> HttpResponse:
 
 
 @require_GET
-def clocks(request: HttpRequest, incident_id: UUID) -> HttpResponse:
+def clocks(request: Request, incident_id: UUID) -> HttpResponse:
     """Why each clock of an incident says what it says, stretch by stretch."""
     require(request.actor, "desk.clock.read")
     page = queries.incident_page(request.actor, incident_id, request.clock.now())
@@ -149,25 +150,25 @@ def clocks(request: HttpRequest, incident_id: UUID) -> HttpResponse:
 
 
 @require_GET
-def act(request: HttpRequest, incident_id: UUID, name: str) -> HttpResponse:
+def act(request: Request, incident_id: UUID, name: str) -> HttpResponse:
     """The form of an act, on a page of its own."""
     return _show_form(request, incident_id, name, _form(request, name))
 
 
 @require_POST
-def take(request: HttpRequest, incident_id: UUID) -> HttpResponse:
+def take(request: Request, incident_id: UUID) -> HttpResponse:
     services.take_incident(actor=request.actor, incident_id=incident_id, clock=request.clock)
     return _back(incident_id)
 
 
 @require_POST
-def resume(request: HttpRequest, incident_id: UUID) -> HttpResponse:
+def resume(request: Request, incident_id: UUID) -> HttpResponse:
     services.change_status(actor=request.actor, incident_id=incident_id, to=Status.OPEN, clock=request.clock)
     return _back(incident_id)
 
 
 @require_POST
-def note(request: HttpRequest, incident_id: UUID) -> HttpResponse:
+def note(request: Request, incident_id: UUID) -> HttpResponse:
     form = NoteForm(request.POST)
     if not form.is_valid():
         return _show_form(request, incident_id, "note", form, status=422)
@@ -176,7 +177,7 @@ def note(request: HttpRequest, incident_id: UUID) -> HttpResponse:
 
 
 @require_POST
-def resolve(request: HttpRequest, incident_id: UUID) -> HttpResponse:
+def resolve(request: Request, incident_id: UUID) -> HttpResponse:
     form = ResolveForm(request.POST)
     if not form.is_valid():
         return _show_form(request, incident_id, "resolve", form, status=422)
@@ -185,7 +186,7 @@ def resolve(request: HttpRequest, incident_id: UUID) -> HttpResponse:
 
 
 @require_POST
-def assign(request: HttpRequest, incident_id: UUID) -> HttpResponse:
+def assign(request: Request, incident_id: UUID) -> HttpResponse:
     form = AssignForm(request.POST, people=_staff(request.actor))
     if not form.is_valid():
         return _show_form(request, incident_id, "assign", form, status=422)
@@ -195,7 +196,7 @@ def assign(request: HttpRequest, incident_id: UUID) -> HttpResponse:
 
 
 @require_POST
-def wait(request: HttpRequest, incident_id: UUID) -> HttpResponse:
+def wait(request: Request, incident_id: UUID) -> HttpResponse:
     form = WaitForm(request.POST)
     if not form.is_valid():
         return _show_form(request, incident_id, "wait", form, status=422)
@@ -204,7 +205,7 @@ def wait(request: HttpRequest, incident_id: UUID) -> HttpResponse:
 
 
 @require_POST
-def priority(request: HttpRequest, incident_id: UUID) -> HttpResponse:
+def priority(request: Request, incident_id: UUID) -> HttpResponse:
     form = PriorityForm(request.POST)
     if not form.is_valid():
         return _show_form(request, incident_id, "priority", form, status=422)
@@ -214,7 +215,7 @@ def priority(request: HttpRequest, incident_id: UUID) -> HttpResponse:
 
 
 @require_POST
-def reopen(request: HttpRequest, incident_id: UUID) -> HttpResponse:
+def reopen(request: Request, incident_id: UUID) -> HttpResponse:
     form = ReasonForm(request.POST)
     if not form.is_valid():
         return _show_form(request, incident_id, "reopen", form, status=422)
@@ -244,7 +245,7 @@ def _needs_you(row: queries.Pressing) -> NeedsYou:
     return NeedsYou(row.rank, row.title, row.text, _address(row.incident_id), "Open", row.at, row.tone, row.why)
 
 
-def by_reference(request: HttpRequest, reference: str) -> HttpResponse:
+def by_reference(request: Request, reference: str) -> HttpResponse:
     """Lead from a reference that somebody read aloud to its page."""
     require(request.actor, "desk.incident.read")
     return redirect("desk:incident", incident_id=queries.incident_by_reference(request.actor, str(parse_reference(reference))).id)
@@ -253,7 +254,7 @@ def by_reference(request: HttpRequest, reference: str) -> HttpResponse:
 # --- rendering ------------------------------------------------------------------------------------------------------
 
 
-def _context(request: HttpRequest, page: queries.IncidentPage) -> dict[str, object]:
+def _context(request: Request, page: queries.IncidentPage) -> dict[str, object]:
     ticket, actor = page.ticket, request.actor
     is_live, is_here = ticket.status in LIVE, ticket.tenant == actor.tenant
     may = {name: is_here and allows(actor, permission) for name, (_, _, permission) in _FORMS.items()}
@@ -277,13 +278,13 @@ def _elsewhere(tenant: UUID, incident_id: UUID) -> dict[str, object]:
     return {"client": client.name, "act_address": f"/c/{client.slug}/help-desk/{incident_id}/"}
 
 
-def _form(request: HttpRequest, name: str) -> forms.Form:
+def _form(request: Request, name: str) -> forms.Form:
     if name == "assign":
         return AssignForm(people=_staff(request.actor))
     return _named(name)[1]()
 
 
-def _show_form(request: HttpRequest, incident_id: UUID, name: str, form: forms.Form, status: int = 200) -> HttpResponse:
+def _show_form(request: Request, incident_id: UUID, name: str, form: forms.Form, status: int = 200) -> HttpResponse:
     label, _, permission = _named(name)
     require(request.actor, permission)
     ticket = queries.incident(request.actor.tenant, incident_id)
