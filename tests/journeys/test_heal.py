@@ -77,7 +77,7 @@ def test_a_killed_service_is_repaired_verified_and_proven(mainstay: Installation
     mainstay.run("ledger", "export", str(pack))
     verified = verify(pack)
     assert verified.returncode in (0, 3), verified.stdout + verified.stderr  # 3: verified, but nobody outside named the keys
-    assert {"desk.incident.opened", "automation.command.issued", "automation.result.received", "automation.run.succeeded"} <= acts_of(pack)
+    assert {"desk.incident.opened", "automation.command.issued", "automation.result.recorded", "automation.run.succeeded"} <= acts_of(pack)
 
 
 def test_one_changed_byte_fails_the_verification_and_names_the_entry(mainstay: Installation, tmp_path: Path) -> None:

@@ -18,7 +18,12 @@ def consider_healing(event: Event, actor: Actor, clock: Clock) -> None:
     if considered.run_id is not None:
         # In the same transaction as the run: a recovery that arrives a moment later must find the incident held by it.
         desk.record_automation(
-            actor=actor, incident_id=event.subject_id, run_id=considered.run_id, step="started", text=SENTENCES[HealReason.ACTING], clock=clock
+            actor=actor,
+            incident_id=event.subject_id,
+            run_id=considered.run_id,
+            step="started",
+            text=SENTENCES[HealReason.ACTING],
+            clock=clock,
         )
 
 

@@ -8,7 +8,6 @@ Source: RFC 9457 for the status each edge uses; the table in the style page, sec
 from collections.abc import Mapping
 
 
-
 class MainstayError(Exception):
     """A problem with a stable code. `message` says what happened, why, and what to do."""
 

@@ -142,7 +142,7 @@ def _store(
     )
     entry = ledger.record(
         actor,
-        "automation.result.received",
+        "automation.result.recorded",
         row.id,
         clock=clock,
         out={"done": "ok", "refused": "refused", "failed": "failed"}.get(result.decision, "unknown"),
