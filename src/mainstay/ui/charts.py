@@ -18,6 +18,7 @@ from mainstay.kernel.json import Json
 from mainstay.ui import formats
 
 POINTS_MAX = 2_400
+UNDER_WAY_POINTS = 2
 RANGES_S = {"15m": 900, "1h": 3_600, "6h": 21_600, "24h": 86_400, "7d": 604_800, "30d": 2_592_000}
 RANGE_DEFAULT = "1h"
 SPAN_MAX_S = 366 * 86_400
@@ -69,24 +70,48 @@ def chart_json(chart: Chart) -> dict[str, Json]:
 
 
 def _named(one: Series, chart: Chart) -> str:
-    text = summary(one, chart.step_s)
-    return f"{one.name}: {text}" if len(chart.series) > 1 else text
+    return f"{one.name}: {_in_short(one)}" if len(chart.series) > 1 else summary(one, chart.step_s)
+
+
+def _in_short(series: Series) -> str:
+    """Return the words of one line among several: the table has the rest."""
+    known = [value for value in _settled(series.values) if value is not None]
+    if not known:
+        return "nothing was measured in this time"
+    return f"{_now(series, known)}, highest {_value(max(known), series)}"
 
 
 def summary(series: Series, step_s: int) -> str:
     """Return what a chart shows, in words: now, lowest, highest, typical, gaps."""
-    known = [value for value in series.values if value is not None]
+    values = _settled(series.values)
+    known = [value for value in values if value is not None]
     if not known:
         return "nothing was measured in this time"
-    last = series.values[-1]
-    now = f"now {_value(last, series)}" if last is not None else f"no value now, last {_value(known[-1], series)}"
+    before = next(index for index, value in enumerate(values) if value is not None)
     parts = [
-        now,
+        _now(series, known),
         f"lowest {_value(min(known), series)}",
         f"highest {_value(max(known), series)}",
         f"typical (median) {_value(median(known), series)}",
+        *_gap_words(gaps(values[before:]), step_s),
     ]
-    return ", ".join([*parts, *_gap_words(gaps(series.values), step_s)])
+    if before:
+        parts.append(f"nothing in the first {formats.duration(before * step_s)}")
+    return ", ".join(parts)
+
+
+def _settled(values: Sequence[float | None]) -> Sequence[float | None]:
+    """Leave out the newest instants whose samples may still be on their way; a longer silence stays a gap."""
+    end = len(values)
+    while end and end > len(values) - UNDER_WAY_POINTS and values[end - 1] is None:
+        end -= 1
+    return values[:end]
+
+
+def _now(series: Series, known: Sequence[float]) -> str:
+    if _settled(series.values)[-1] is not None:
+        return f"now {_value(known[-1], series)}"
+    return f"no value now, last {_value(known[-1], series)}"
 
 
 def gaps(values: Sequence[float | None]) -> list[int]:

@@ -16,8 +16,29 @@ def test_the_summary_of_the_specification() -> None:
     assert summary(series, 60) == "now 11 %, lowest 10 %, highest 12 %, typical (median) 11 %, 1 gap of 1 min"
 
 
-def test_a_series_that_ends_in_a_gap_has_no_value_now() -> None:
-    assert summary(Series("used", "%", [10, None]), 60).startswith("no value now, last 10 %")
+def test_a_sample_that_may_still_be_under_way_is_no_gap() -> None:
+    assert summary(Series("used", "%", [10, 12, None]), 60) == "now 12 %, lowest 10 %, highest 12 %, typical (median) 11 %"
+
+
+def test_a_series_that_ends_in_silence_has_no_value_now() -> None:
+    text = summary(Series("used", "%", [10, None, None, None]), 60)
+
+    assert text.startswith("no value now, last 10 %")
+    assert text.endswith("1 gap of 1 min")
+
+
+def test_the_time_before_the_first_value_is_said_and_not_counted_as_a_gap() -> None:
+    text = summary(Series("used", "%", [None, None, 10, 12]), 60)
+
+    assert text == "now 12 %, lowest 10 %, highest 12 %, typical (median) 11 %, nothing in the first 2 min"
+
+
+def test_each_of_several_lines_is_said_in_short() -> None:
+    series = (Series("sda", "%", [1, 3]), Series("sdb", "%", [None, None]))
+
+    assert chart_json(Chart(t=(0, 60), series=series, step_s=60))["summary"] == (
+        "sda: now 3 %, highest 3 %; sdb: nothing was measured in this time"
+    )
 
 
 def test_a_series_without_values_says_so() -> None:

@@ -50,6 +50,9 @@ export const spell = (value, unit) => {
   return unit ? `${text}\u202f${unit}` : text;
 };
 
+/** The newest value; the last two instants may still be under way. */
+const newest = (values) => values.slice(-3).findLast((value) => value !== null) ?? null;
+
 class Chart extends HTMLElement {
   connectedCallback() {
     if (this.built) return this.resume();
@@ -142,7 +145,7 @@ class Chart extends HTMLElement {
     if (!this.data) return;
     const { t, series } = this.data;
     const unit = this.getAttribute('unit') || series[0]?.unit || '';
-    const last = series.length === 1 ? series[0].values.at(-1) : undefined;
+    const last = series.length === 1 ? newest(series[0].values) : undefined;
     this.now.textContent = last === undefined ? '' : spell(last, unit);
     this.summary.textContent = this.data.summary;
     this.plotPlace.setAttribute('aria-label', `${this.getAttribute('label') || this.data.title}: ${this.data.summary}`);
@@ -206,7 +209,7 @@ class Chart extends HTMLElement {
     if (series.length < 2) return;
     this.legend.replaceChildren(...series.map((one, index) => {
       const entry = make('span', `ms-swatch-${(index % 6) + 1}`);
-      entry.append(make('i'), `${one.name} ${spell(one.values.at(-1) ?? null, one.unit)}`);
+      entry.append(make('i'), `${one.name} ${spell(newest(one.values), one.unit)}`);
       return entry;
     }));
   }

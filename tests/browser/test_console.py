@@ -1,0 +1,180 @@
+"""What a person sees in a real browser: nothing invented, nothing broken, nothing that only a mouse can do."""
+
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import AXE, DEVICES, Tab, own_device
+from tests.support.installation import Installation, wait_for
+
+PAGES = (
+    *("/", "/devices/", "/alerts/", "/help-desk/", "/runs/", "/runbooks/", "/ledger/"),
+    *("/settings/", "/settings/trust/", "/settings/people/", "/settings/people/add", "/settings/tokens/", "/settings/tokens/create"),
+    *("/settings/health/", "/settings/api/"),
+)
+PHONE = {"viewport": {"width": 360, "height": 740}}
+LOOKS = [{"theme": "light"}, {"theme": "dark"}, {"theme": "contrast"}]
+
+
+def serious(page: Page) -> list[str]:
+    """Return what axe finds serious or critical on a page."""
+    page.evaluate(AXE.read_text(encoding="utf-8") + "; undefined")
+    found: dict[str, Any] = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    return [
+        f"{one['id']}: {one['nodes'][0]['target']}: {one['nodes'][0]['failureSummary']}"
+        for one in found["violations"]
+        if one["impact"] in ("serious", "critical")
+    ]
+
+
+@pytest.mark.parametrize("tab", LOOKS, indirect=True, ids=lambda look: look["theme"])
+def test_no_page_keeps_anybody_out(tab: Tab) -> None:
+    for path in PAGES:
+        assert (path, serious(tab.open(path))) == (path, [])
+
+
+@pytest.mark.parametrize("tab", [PHONE], indirect=True, ids=["360 px"])
+def test_no_page_scrolls_sideways_on_a_phone(tab: Tab) -> None:
+    for path in PAGES:
+        assert (path, tab.open(path).evaluate("document.documentElement.scrollWidth")) == (path, 360)
+
+
+def test_no_page_asks_another_host(tab: Tab) -> None:
+    asked: list[str] = []
+    tab.page.on("request", lambda request: asked.append(request.url))
+
+    for path in PAGES:
+        tab.open(path)
+
+    assert [url for url in asked if not url.startswith(tab.url)] == []
+    assert len(asked) > len(PAGES)
+
+
+def test_today_shows_this_machine_and_ticks_only_what_is_so(tab: Tab) -> None:
+    page = tab.open("/")
+
+    expect(page.get_by_role("heading", name="Needs you")).to_be_visible()
+    expect(page.get_by_role("heading", name="This machine")).to_be_visible()
+    expect(page.get_by_text("The trust ceremony was held (open)")).to_be_visible()
+    expect(page.get_by_text("This machine is under watch (done)")).to_be_visible()
+
+
+def test_the_charts_of_this_machine_move(tab: Tab, mainstay: Installation) -> None:
+    page = tab.open(f"/devices/{own_device(mainstay)}/")
+    chart = page.locator("ms-chart").first
+    expect(chart.locator(".ms-chart-summary")).to_contain_text("now", timeout=60_000)
+    before = points(page)
+
+    wait_for(lambda: True if points(page) != before else None, timeout_s=60, what="a further point in the chart", every_s=1)
+
+    chart.get_by_role("button", name="Show as table").click()
+    expect(chart.get_by_role("table")).to_be_visible()
+
+
+def points(page: Page) -> str:
+    """Return the values that the first chart has drawn."""
+    return str(page.evaluate("JSON.stringify(document.querySelector('ms-chart').data?.series)"))
+
+
+def test_ten_thousand_devices_are_found_filtered_and_walked(tab: Tab) -> None:
+    page = tab.open("/devices/?state=pending")
+    expect(page.get_by_text(f"50 of {DEVICES:,}".replace(",", "\u202f"))).to_be_visible()
+
+    page.get_by_role("link", name="Next").click()
+    expect(page.get_by_role("link", name="node-00050", exact=True)).to_be_visible()
+
+    page.get_by_role("searchbox").fill("node-0777")
+    expect(page.get_by_text("10 of 10")).to_be_visible()
+    assert "q=node-0777" in page.url
+    assert "after=" not in page.url
+
+
+def test_a_selection_survives_paging_and_the_plan_names_what_will_change(tab: Tab) -> None:
+    page = tab.open("/devices/?state=pending&sort=name")
+    page.get_by_label("Select node-00000").check()
+    page.get_by_role("link", name="Next").click()
+    page.get_by_label("Select node-00051").check()
+    expect(page.get_by_text("2 devices selected")).to_be_visible()
+
+    page.get_by_role("button", name="Approve…").click()
+
+    plan = page.get_by_role("dialog")
+    expect(plan.get_by_role("heading", name="Approve: 2 devices")).to_be_visible()
+    expect(plan.get_by_text("node-00000")).to_be_visible()
+    expect(plan.get_by_text("node-00051")).to_be_visible()
+    plan.get_by_role("button", name="Approve 2").click()
+    expect(plan.get_by_text("done")).to_be_visible()
+
+
+def test_a_filter_that_cannot_be_obeyed_shows_nothing_and_says_why(tab: Tab) -> None:
+    answer = tab.page.goto(f"{tab.url}/devices/?statsu=offline")
+
+    assert answer is not None
+    assert answer.status == 422
+    expect(tab.page.get_by_role("alert")).to_contain_text("There is no filter “statsu” here.")
+    expect(tab.page.get_by_role("table")).to_have_count(0)
+    tab.problems.clear()  # the browser reports the status itself
+
+
+def test_the_palette_goes_where_the_keys_say(tab: Tab) -> None:
+    page = tab.open("/")
+    page.keyboard.press("Control+k")
+    page.keyboard.type("ledg")
+    expect(page.get_by_role("option", name="Ledger")).to_be_visible()
+
+    page.keyboard.press("Enter")
+
+    page.wait_for_url("**/ledger/")
+
+
+def test_single_keys_lead_through_the_words_and_do_nothing_in_a_field(tab: Tab) -> None:
+    page = tab.open("/")
+    page.keyboard.press("g")
+    page.keyboard.press("s")
+    page.wait_for_url("**/devices/")
+
+    page.get_by_role("searchbox").fill("")
+    page.get_by_role("searchbox").press("g")
+    page.get_by_role("searchbox").press("t")
+
+    expect(page.get_by_role("searchbox")).to_have_value("gt")
+
+
+def test_the_ledger_is_verified_by_one_button_and_leaves_as_a_file(tab: Tab, tmp_path: Path) -> None:
+    page = tab.open("/ledger/")
+    page.get_by_role("button", name="Verify now").click()
+    expect(page.get_by_text("Everything agrees.")).to_be_visible(timeout=30_000)
+
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download the evidence").click()
+
+    file = tmp_path / "evidence.zip"
+    download.value.save_as(file)
+    assert zipfile.is_zipfile(file)
+
+
+def test_an_incident_has_a_timeline(tab: Tab, mainstay: Installation) -> None:
+    row = wait_for(lambda: next(iter(mainstay.items("incidents")), None), timeout_s=90, what="an incident of this machine", every_s=2)
+
+    page = tab.open(f"/help-desk/{row['id']}/")
+
+    expect(page.get_by_role("heading", level=1)).to_contain_text(row["title"])
+    expect(page.get_by_text(row["reference"]).first).to_be_visible()
+    expect(page.locator(".ms-timeline > li").first).to_be_visible()
+    assert serious(page) == []
+
+
+def test_a_token_is_made_shown_once_and_works(tab: Tab, mainstay: Installation) -> None:
+    page = tab.open("/settings/tokens/create")
+    page.get_by_label("What for").fill("a script")
+    page.get_by_role("button", name="Make it").click()
+    text = page.locator(".ms-copy code").first.inner_text()
+
+    me = mainstay.run("whoami", "--json", env={"MAINSTAY_TOKEN": text})
+
+    assert '"Tara Berg"' in me.stdout
+    tab.open("/settings/tokens/")
+    expect(page.get_by_text(text)).to_have_count(0)
