@@ -58,7 +58,7 @@ def wake_tickets(*, actor: Actor, clock: Clock, limit: int = 100) -> int:
         to = Status.OPEN if ticket.status == Status.WAITING else Status.CLOSED
         journal.append(ticket, actor, Did.STATUS, {"to": to, "reason": "its time has come"}, clock=clock)
         journal.settle(ticket, actor, clock=clock)
-        ledger.record(actor, "desk.incident.woken", ticket.id, clock=clock, body={"to": to})
+        ledger.record(actor, "desk.incident.moved", ticket.id, clock=clock, body={"to": to})
         outbox.publish(actor, "incident.moved", ticket.id, payload_of(ticket, to=to), clock=clock)
     return len(tickets)
 
