@@ -7,7 +7,7 @@ PYTHON ?= $(shell for each in python3 python3.14 python3.13 python3.12 python3.1
 BIN := .venv/bin
 export MAINSTAY_DATA ?= $(CURDIR)/var
 
-.PHONY: up test check bench setup setup-dev python
+.PHONY: up test check demo demo-remove bench setup setup-dev python
 
 up: setup
 	@exec $(BIN)/mainstay up
@@ -22,6 +22,15 @@ check: setup-dev
 	$(BIN)/lint-imports
 	env -u MAINSTAY_DATA $(BIN)/python tools/migrations.py
 	env -u MAINSTAY_DATA $(BIN)/python -m pytest tests/architecture
+
+# A separate installation, so that nothing invented ever enters a real one.
+demo demo-remove: export MAINSTAY_DATA := $(CURDIR)/var-demo
+demo demo-remove: export MAINSTAY_PORT := 8090
+demo: setup
+	@exec $(BIN)/mainstay demo
+
+demo-remove: setup
+	@$(BIN)/mainstay demo --remove
 
 bench: setup-dev
 	@env -u MAINSTAY_DATA $(BIN)/python -m bench $(BENCH)

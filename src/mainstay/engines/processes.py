@@ -95,7 +95,7 @@ class Installation:
             return common | self._chosen("telemetry.memory_mb")
         if process == "postgres":
             return common
-        keys = ["database.url", "web.hosts"] + (["database.ledger_url"] if process == "worker" else [])
+        keys = ["database.url", "web.hosts", "web.label"] + (["database.ledger_url"] if process == "worker" else [])
         return common | _DJANGO | self._chosen(*keys) | {"MAINSTAY_TELEMETRY_URL": self.telemetry_url}
 
     def launched(self, process: str, command: Sequence[str]) -> list[str]:

@@ -29,6 +29,7 @@ class Setting:
 SETTINGS = (
     Setting("web.port", "MAINSTAY_PORT", 8080, "port of the web process on loopback"),
     Setting("web.hosts", "MAINSTAY_HOSTS", (), "further host names that the web process answers to"),
+    Setting("web.label", "MAINSTAY_LABEL", "", "a word that every page shows, such as DEMO"),
     Setting("database.url", "MAINSTAY_DATABASE_URL", "", "PostgreSQL of the runtime role; empty means the embedded one"),
     Setting("database.owner_url", "MAINSTAY_DATABASE_OWNER_URL", "", "the same database as the role of migrations"),
     Setting("database.ledger_url", "MAINSTAY_DATABASE_LEDGER_URL", "", "the same database as the role of the ledger's sequencer"),

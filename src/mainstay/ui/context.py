@@ -1,5 +1,6 @@
 """What every page carries: the left column, the scope, the viewer's preferences."""
 
+from django.conf import settings
 from django.http import HttpRequest
 
 from mainstay.core.access import queries as access
@@ -24,6 +25,7 @@ def shell(request: HttpRequest) -> dict[str, object]:
             "words": navigation.words(request),
             "actor": getattr(request, "actor", None),
             "person": getattr(request, "person", None),
+            "label": settings.LAYOUT.settings["web.label"],
             "scope": scope,
             "scopes": scopes,
             "scope_name": scope.name if scope else _everything(scopes),

@@ -1,0 +1,152 @@
+"""`mainstay demo`: the whole loop on this machine in about a minute, in an installation of its own.
+
+Owns: the story. Everything in it is real: an agent, a ceremony with keys that count for nothing else, a daemon that is killed, its signed
+restart, the evidence. Does not own: sample data; there is none.
+"""
+
+import json
+import os
+import secrets
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from typing import Annotated, Any  # rows of lists are JSON of any shape
+
+import typer
+
+from mainstay.cli import demo_service
+from mainstay.engines.layout import Layout
+from mainstay.engines.status import supervisor_pid
+from mainstay.kernel.errors import Conflict, Unavailable
+
+UNIT = "demod"
+READY_S, STORY_S = 120, 90
+
+
+def register(app: typer.Typer) -> None:
+    app.command()(demo)
+
+
+def demo(remove: Annotated[bool, typer.Option("--remove", help="Remove the demo's installation.")] = False) -> None:
+    """Show the loop: watch a small service, kill it, and see it repaired and proven. An installation of its own, labelled DEMO."""
+    layout = Layout.from_environment()
+    if supervisor_pid(layout) is not None:
+        raise Conflict("demo.already_running", f"Mainstay already runs on {layout.data}; stop it first: mainstay down")
+    if remove:
+        shutil.rmtree(layout.data, ignore_errors=True)
+        print(f"Removed {layout.data}.")
+        return
+    Story(layout).tell()
+
+
+class Story:
+    """One telling. `mainstay up` runs as a child of it and ends with it."""
+
+    def __init__(self, layout: Layout) -> None:
+        self.layout = layout
+        self.folder = layout.data / "demo-service"
+        self.environ = {**os.environ, "MAINSTAY_LABEL": "DEMO", "MAINSTAY_DATA": str(layout.data), "MAINSTAY_PORT": str(layout.port)}
+
+    def tell(self) -> None:
+        """Start, hold the ceremony, kill the service, print what happens, and stay until Ctrl-C."""
+        up = subprocess.Popen([*_MAINSTAY, "up"], env=self.environ)
+        try:
+            _until(self._is_ready, READY_S, "the installation to be ready")
+            if os.geteuid() == 0:
+                self._repair()
+            else:
+                print("\n  Started as an ordinary user it only observes. As root the demo also kills a service and lets it be repaired.")
+            print("\n  Look around with the link above. Ctrl-C ends the demo; `make demo-remove` removes it.")
+            up.wait()
+        except KeyboardInterrupt:
+            print("\n  Stopping.")
+        finally:
+            demo_service.stop(self.folder)
+            up.send_signal(signal.SIGTERM)
+            up.wait()
+
+    def _is_ready(self) -> bool:
+        return bool(self._json("status").get("ready"))
+
+    def _repair(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        demo_service.start(self.folder)
+        if self._json("trust", "show")["root_version"] is None:
+            self._hold_ceremony()
+        _until(lambda: self._unit_state() == "running", STORY_S, "the agent to see the service")
+        pid = demo_service.running(self.folder)
+        print(f"\n  Now the demo kills the service {UNIT} (process {pid}) and keeps its hands off.\n")
+        if pid is not None:
+            os.kill(pid, signal.SIGKILL)
+        self._watch(time.monotonic())
+        evidence = self.layout.data / "evidence.zip"
+        self._run("ledger", "export", str(evidence))
+        print(f"\n  The evidence is in {evidence}. Check it without the server: mainstay-verify pack {evidence}")
+
+    def _hold_ceremony(self) -> None:
+        passphrase = self.layout.data / "demo-passphrase"
+        passphrase.touch(mode=0o600)
+        passphrase.write_text(secrets.token_urlsafe(24))
+        services = self.layout.data / "demo-services.json"
+        services.write_text(json.dumps([self._service()]))
+        keys = self.layout.data / "demo-offline.keys"
+        print("\n  A ceremony with keys of the demo, which lie beside it: never do that with real ones.\n")
+        argv = ["trust", "init", "--keys", str(keys), "--passphrase-file", str(passphrase), "--holder", "DEMO", "--services", str(services)]
+        print(self._run(*argv, "--yes"))
+
+    def _service(self) -> dict[str, Any]:
+        verbs = {verb: [sys.executable, demo_service.__file__, str(self.folder), verb] for verb in ("start", "stop", "status")}
+        empty = dict.fromkeys(("reload", "probe", "devices", "user", "cwd"))
+        return {"name": UNIT, "manager": "argv", "unit": UNIT, "allow": ["start", "restart"], **verbs, **empty}
+
+    def _unit_state(self) -> str:
+        devices = self._json("devices")
+        units = self._json("devices", "show", devices[0]["id"])["units"] if devices else []
+        return next((str(one["state"]) for one in units if one["unit"] == UNIT), "")
+
+    def _watch(self, began: float) -> None:
+        told: set[str] = set()
+
+        def look() -> bool:
+            for line in self._lines():
+                if line not in told:
+                    told.add(line)
+                    print(f"  {time.monotonic() - began:5.1f} s  {line}", flush=True)
+            return any(line.startswith("incident") and "resolved" in line for line in told)
+
+        _until(look, STORY_S, "the incident to be resolved")
+
+    def _lines(self) -> list[str]:
+        alerts = [f"alert     {row['summary']} ({row['phase']})" for row in self._json("alerts") if UNIT in str(row["summary"])]
+        incidents = [row for row in self._json("incidents") if UNIT in str(row["title"])]
+        told = [f"incident  {row['reference']} {row['title']} ({row['status']}{_how(row)})" for row in incidents]
+        runs = [f"run       {row['runbook']} on {row['subject']} ({row['state']})" for row in self._json("runs") if row["subject"] == UNIT]
+        return [*alerts, *told, *runs]
+
+    def _json(self, *argv: str) -> Any:
+        said = self._run(*argv, "--json", check=False)
+        return json.loads(said) if said.strip() else {}
+
+    def _run(self, *argv: str, check: bool = True) -> str:
+        done = subprocess.run([*_MAINSTAY, *argv], env=self.environ, capture_output=True, text=True, check=False)
+        if check and done.returncode:
+            raise Unavailable("demo.step_failed", f"`mainstay {' '.join(argv[:2])}` ended with {done.returncode}: {done.stderr.strip()}")
+        return done.stdout
+
+
+_MAINSTAY = (sys.executable, "-m", "mainstay.cli")
+
+
+def _how(row: dict[str, Any]) -> str:
+    return f", {row['resolution']}" if row.get("resolution") else ""
+
+
+def _until(look: Callable[[], bool], seconds: float, what: str) -> None:
+    deadline = time.monotonic() + seconds
+    while not look():
+        if time.monotonic() > deadline:
+            raise Unavailable("demo.too_slow", f"The demo waited {seconds:.0f} s for {what}; the logs are in the data folder.")
+        time.sleep(0.5)
