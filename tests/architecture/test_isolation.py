@@ -6,7 +6,6 @@ Source: security page, section 2 rules 7 to 11; section 9, test catalogue (phase
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
 from uuid import UUID
 
 import psycopg
@@ -20,14 +19,11 @@ from mainstay.core.tenancy.binding import bind, tenant_transaction
 from mainstay.core.tenancy.ids import new_id
 from mainstay.core.tenancy.wall import WITHOUT_WALL, NotIsolated, assert_isolated, findings
 from mainstay.kernel.clock import FixedClock
-from tests.support.cast import Cast, make_cast
+from tests.architecture.conftest import Target, World
 from tests.support.engines import LAYOUT, acting_as
-from tests.support.rows import CANARY, RowMaker, key_column, tenant_models
+from tests.support.rows import CANARY, tenant_models
 
 ATTEMPTS_MIN = 10_000
-
-# What a check constraint demands and a field alone does not tell.
-OVERRIDES = {"desk_slatarget": {"target_s": 60}}
 
 # {t} the table, {k} its primary key, {i} the foreign row's key, {o} the foreign tenant. Each answers with rows or is refused.
 READS = (
@@ -70,41 +66,6 @@ REFUSALS = (
     errors.WrongObjectType,
     errors.GeneratedAlways,
 )
-
-
-@dataclass(frozen=True)
-class Target:
-    """A row of a tenant that somebody else tries to reach."""
-
-    table: str
-    key: str
-    value: object
-    tenant: UUID
-
-
-@dataclass(frozen=True)
-class World:
-    cast: Cast
-    targets: tuple[Target, ...]
-
-
-@pytest.fixture(scope="module")
-def world(django_db_setup, django_db_blocker, postgres_server) -> Iterator[World]:
-    """The cast, with one row of every tenant table in each of three tenants; the database is put back at the end."""
-    with django_db_blocker.unblock():
-        connection.close()
-        cast = make_cast(FixedClock())
-        maker = RowMaker(OVERRIDES)
-        targets = []
-        with acting_as("owner"):
-            for tenant in (cast.harbor, cast.elm, cast.southgate):
-                for model in tenant_models():
-                    row, key = maker.row(model, tenant.id), key_column(model)
-                    value = getattr(row, model._meta.get_field(key).attname if key != "id" else "id")
-                    targets.append(Target(model._meta.db_table, key, value, tenant.id))
-        yield World(cast, tuple(targets))
-        connection.close()
-        postgres_server.restore()
 
 
 @contextmanager

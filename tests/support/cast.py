@@ -12,7 +12,7 @@ from mainstay.core.access import queries
 from mainstay.core.access.models import Assignment, Grant, Person, Tenant
 from mainstay.core.access.services.tenants import next_number
 from mainstay.kernel.actors import Actor, Via
-from mainstay.kernel.clock import Clock, FixedClock
+from mainstay.kernel.clock import Clock
 
 _CAST_FROM = datetime.fromisoformat("2026-01-01T00:00:00+00:00")
 
@@ -52,14 +52,14 @@ class Cast:
     paul: Member
     ada: Member
     iris: Member
-    clock: FixedClock
+    clock: Clock
 
     @property
     def members(self) -> dict[str, Member]:
         return {name: getattr(self, name) for name in ("tara", "nadia", "omar", "clara", "paul", "ada", "iris")}
 
 
-def make_cast(clock: FixedClock) -> Cast:
+def make_cast(clock: Clock) -> Cast:
     """Write the cast into an empty registry. Needs a database and no bound tenant."""
     northwind = _tenant("provider", None, "Northwind MSP", "northwind", "NW")
     harbor = _tenant("client", northwind, "Harbor Law LLP", "harbor", "HAR")

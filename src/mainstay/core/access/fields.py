@@ -18,7 +18,7 @@ from uuid import UUID
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from django.db import IntegrityError, transaction
-from django.db.models import F
+from django.db.models import F, Max
 
 from mainstay.core.access.models import DataKey
 from mainstay.kernel.errors import Invalid, Unavailable
@@ -130,18 +130,19 @@ class FieldSealer:
 
     def _take_block(self, tenant: UUID) -> _Active:
         """Reserve uses of the active key; draw the first one, or the next when this one has had its 2^31."""
-        row = self._reserve(tenant) or self._draw(tenant, 1)
+        row = self._reserve(tenant) or self._draw(tenant)
         if row.uses > USES_MAX:
             DataKey.objects.filter(id=row.id).update(state=DataKey.State.DECRYPT_ONLY)
-            row = self._draw(tenant, row.version + 1)
+            row = self._draw(tenant)
         return _Active(row.version, self._wrap.unwrap(row), USES_BLOCK - 1)
 
     def _reserve(self, tenant: UUID) -> DataKey | None:
         rows = DataKey.objects.filter(tenant=tenant, state=DataKey.State.ACTIVE)
         return rows.get() if rows.update(uses=F("uses") + USES_BLOCK) else None
 
-    def _draw(self, tenant: UUID, version: int) -> DataKey:
-        """Draw a key. Of two transactions that do so at once the second waits, and then uses the winner's."""
+    def _draw(self, tenant: UUID) -> DataKey:
+        """Draw the key after the newest. Of two transactions that do so at once the second waits, and uses the winner's."""
+        version = (DataKey.objects.filter(tenant=tenant).aggregate(newest=Max("version"))["newest"] or 0) + 1
         key = AESGCM.generate_key(256)
         row = DataKey(tenant=tenant, version=version, wrapped=self._wrap.wrap(tenant, version, key), kek_id=self._wrap.kek_id)
         row.uses, row.created_at = USES_BLOCK, datetime.now(UTC)  # a key's own age; no business rule reads it
