@@ -12,4 +12,5 @@ def open_or_join_incident(event: Event, actor: Actor, clock: Clock) -> None:
 
 
 def recover_incident(event: Event, actor: Actor, clock: Clock) -> None:
-    desk.recover_incident(actor=actor, alert_id=event.subject_id, clock=clock)
+    alert = alerting.alert_brief(event.tenant, event.subject_id)
+    desk.recover_incident(actor=actor, alert_id=alert.id, recovered_at=alert.resolved_at, clock=clock)
