@@ -7,11 +7,11 @@ from ninja import Router, Schema
 
 from mainstay.core.access.requests import Request
 from mainstay.core.access.services import require
-from mainstay.domains.alerting import pages, queries, services
+from mainstay.domains.alerting import queries, services
 from mainstay.ui.lists import add_list
 
 router = Router(tags=["alerting"])
-add_list(router, "/alerts", pages.ALERTS)
+add_list(router, "/alerts", queries.ALERTS)
 
 
 class WhyOut(Schema):

@@ -7,11 +7,11 @@ from ninja import Router, Schema
 
 from mainstay.core.access.requests import Request
 from mainstay.core.access.services import require
-from mainstay.domains.estate import pages, queries, services
+from mainstay.domains.estate import queries, services
 from mainstay.ui.lists import add_list
 
 router = Router(tags=["estate"])
-add_list(router, "/devices", pages.DEVICES)
+add_list(router, "/devices", queries.DEVICES)
 
 
 class FactOut(Schema):

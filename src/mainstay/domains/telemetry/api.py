@@ -8,7 +8,7 @@ from ninja import Router, Schema
 from mainstay.core.access.requests import Request
 from mainstay.core.access.services import require
 from mainstay.domains.estate import queries as estate
-from mainstay.domains.telemetry import pages, queries
+from mainstay.domains.telemetry import queries
 from mainstay.kernel.errors import NotFound
 from mainstay.ui.charts import chart_range
 
@@ -28,14 +28,14 @@ class LogOut(Schema):
 @router.get("/devices/{device_id}/charts/{metric}", operation_id="telemetry_chart_read")
 def chart(request: Request, device_id: UUID, metric: str) -> dict[str, object]:
     """Return a chart of a device: columns, typed gaps, words."""
-    plot = pages.PLOTS.get(metric)
+    plot = queries.PLOTS.get(metric)
     if plot is None:
         raise NotFound("telemetry.chart_unknown", "There is no such chart.")
     device = estate.find_device(request.actor.readable, device_id)
     require(request.actor, "telemetry.series.read", device.tenant)
     start, end = chart_range(request, request.clock)
     data = queries.metric_chart(device.tenant, device.id, plot.metrics, from_s=int(start.timestamp()), to_s=int(end.timestamp()))
-    return dict(pages.chart_body(data, plot.title))
+    return dict(queries.chart_body(data, plot.title))
 
 
 @router.get("/logs", response=list[LogOut], operation_id="telemetry_logs_search")

@@ -193,7 +193,7 @@ def join_body(server: Server, code: enrol.Code, keys: dict[str, SigningKey], **c
         "id": code.code_id, "na": "ab" * 16, "ns": hello["ns"], "mac": enrol.agent_mac(code.key, transcript),
         "keys": {name: bytes(key.verify_key).hex() for name, key in keys.items()},
         "proofs": {name: base64.b64encode(proof).decode() for name, proof in proofs.items()},
-        "machine": {"machine_id_hash": "m" * 64, "hostname": "harbor-dc1", "serial": None, "board_uuid": None, "macs": [], "boot_id": "boot-1"},
+        "machine": {"machine_id_hash": "m" * 64, "hostname": "harbor-dc1", "macs": [], "boot_id": "boot-1"},
         "helper": False, "version": "0.1.0", **changes,
     }  # fmt: skip
 

@@ -10,7 +10,7 @@ from mainstay.core.access.services import require
 from mainstay.core.jobs import outbox
 from mainstay.core.ledger import services as ledger
 from mainstay.core.ledger.entries import Erasable
-from mainstay.domains.alerting.models import Ack, Alert, Snooze
+from mainstay.domains.alerting.models import Ack, Alert, Fold, Snooze
 from mainstay.domains.alerting.models.alerts import ACTIVE
 from mainstay.domains.alerting.rules import folding
 from mainstay.domains.alerting.rules.words import Phase, Reason
@@ -30,12 +30,13 @@ def acknowledge_alert(*, actor: Actor, alert_id: UUID, clock: Clock, note: str =
     """Take an alert and its whole fold until recovery; False when it was taken already. Errors: Conflict when it is closed."""
     require(actor, "alerting.alert.acknowledge")
     alert = _lock(actor.tenant, alert_id)
-    if not Phase(alert.phase).is_active or alert.fold is None:
+    fold = alert.fold
+    if not Phase(alert.phase).is_active or fold is None:
         raise Conflict("alerting.alert_not_active", "Only an alert that fires can be acknowledged.", phase=alert.phase)
     if alert.acknowledged_at is not None:
         return False
-    members = list(Alert.objects.select_for_update().filter(tenant=actor.tenant, fold=alert.fold, phase__in=ACTIVE))
-    ack = _replace_ack(actor, alert, members, note, is_sticky=is_sticky, clock=clock)
+    members = list(Alert.objects.select_for_update().filter(tenant=actor.tenant, fold=fold, phase__in=ACTIVE))
+    ack = _replace_ack(actor, fold, members, note, is_sticky=is_sticky, clock=clock)
     covered = [one for one in members if folding.covers(Severity(ack.severity), Severity(one.severity), is_sticky=is_sticky)]
     for one in covered:
         one.acknowledged_at, one.acknowledged_by = clock.now(), actor.ref
@@ -109,11 +110,11 @@ def _wake(actor: Actor, alert: Alert, clock: Clock) -> bool:
     return True
 
 
-def _replace_ack(actor: Actor, alert: Alert, members: Sequence[Alert], note: str, *, is_sticky: bool, clock: Clock) -> Ack:
-    Ack.objects.filter(tenant=actor.tenant, fold=alert.fold, ended_at=None).update(ended_at=clock.now())
+def _replace_ack(actor: Actor, fold: Fold, members: Sequence[Alert], note: str, *, is_sticky: bool, clock: Clock) -> Ack:
+    Ack.objects.filter(tenant=actor.tenant, fold=fold, ended_at=None).update(ended_at=clock.now())
     severity = max(one.severity for one in members)
     return Ack.objects.create(
-        tenant=actor.tenant, fold_id=members[0].fold_id or alert.id, severity=severity, is_sticky=is_sticky, by=actor.ref, note=note[:500], at=clock.now()
+        tenant=actor.tenant, fold=fold, severity=severity, is_sticky=is_sticky, by=actor.ref, note=note[:500], at=clock.now()
     )
 
 

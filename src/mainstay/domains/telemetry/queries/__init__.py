@@ -4,15 +4,19 @@ from mainstay.domains.telemetry.queries.charts import ChartData, chart, metric_c
 from mainstay.domains.telemetry.queries.engine import engine
 from mainstay.domains.telemetry.queries.latest import Latest, Trend, latest_values, trends
 from mainstay.domains.telemetry.queries.logs import LogLine, search_logs
+from mainstay.domains.telemetry.queries.plots import PLOTS, Plot, chart_body
 from mainstay.domains.telemetry.queries.series import SeriesRef, series_of
 
 __all__ = [
+    "PLOTS",
     "ChartData",
     "Latest",
     "LogLine",
+    "Plot",
     "SeriesRef",
     "Trend",
     "chart",
+    "chart_body",
     "engine",
     "latest_values",
     "metric_chart",

@@ -162,8 +162,9 @@ def test_a_batch_of_another_shape_is_refused(
     good = batch(clock, {"load1": [1.0]})
     hold_numbers(cast.harbor.id, cast.harbor.id, good.sha256, np.array([1], dtype="<u8"), at=clock.now())
 
+    body = {"dict": good.sha256, "series": None, "t": times, "v": values}
+
     with pytest.raises(Invalid):
-        body = {"dict": good.sha256, "series": None, "t": times, "v": values}
         store(cast.harbor.id, cast.harbor.id, services.parse_batch(body), spool, clock)
 
 
