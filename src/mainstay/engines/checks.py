@@ -73,7 +73,8 @@ def _front_end(_layout: Layout) -> Outcome:
 def _data_folder(layout: Layout) -> Outcome:
     if not layout.data.exists():
         return Outcome("warn", f"{layout.data} does not exist yet", "mainstay up makes it")
-    if not os.access(layout.data, os.W_OK | os.X_OK):
+    # While it runs, the folder is in the hands of those who own its parts; the question is whether a start would succeed.
+    if supervisor_pid(layout) is None and not os.access(layout.data, os.W_OK | os.X_OK):
         return Outcome("fail", f"{layout.data} is not writable for this user", "name another folder in MAINSTAY_DATA, or change its owner")
     kind = _filesystem_of(layout.data)
     if kind in _NETWORK_TYPES:
@@ -154,12 +155,17 @@ def _separation(layout: Layout) -> Outcome:
 
 
 def _key_files(layout: Layout) -> Outcome:
-    try:
-        open_to_others = [path for path in layout.keys.rglob("*") if path.is_file() and path.stat().st_mode & stat.S_IRWXO]
-    except PermissionError:
-        return Outcome("warn", f"the keys in {layout.keys} cannot be looked at by this user", "run mainstay doctor as root")
+    closed: list[str] = []
+    open_to_others = [
+        str(path)
+        for folder, _names, files in os.walk(layout.keys, onerror=lambda problem: closed.append(str(problem.filename)))
+        for path in (Path(folder) / name for name in files)
+        if path.stat().st_mode & stat.S_IRWXO
+    ]
     if open_to_others:
-        return Outcome("fail", f"readable by everybody: {', '.join(map(str, open_to_others[:3]))}", f"chmod -R o= {layout.keys}")
+        return Outcome("fail", f"readable by everybody: {', '.join(open_to_others[:3])}", f"chmod -R o= {layout.keys}")
+    if closed:
+        return Outcome("ok", f"closed to this process: {len(closed)} of the folders in {layout.keys}")
     return Outcome("ok", "closed to other users")
 
 

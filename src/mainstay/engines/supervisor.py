@@ -92,9 +92,17 @@ class Supervisor:
             mark = time.monotonic()
             text = self._pass(stage)
             self._say(f"  [ok] {stage.name:<11} {text:<50} {time.monotonic() - mark:5.1f} s")
+        invitation = self._invite(plan)
         self._ready = True
         self._publish()
-        self._say(f"{plan.invitation()}      ready in {time.monotonic() - began:.1f} s")
+        self._say(f"{invitation}      ready in {time.monotonic() - began:.1f} s")
+
+    def _invite(self, plan: Plan) -> str:
+        """Return the line with the address. Everything runs by now: no link is no reason to stop it."""
+        try:
+            return plan.invitation()
+        except MainstayError as problem:
+            return f"  [!!] {problem.message}\n  Open {self.layout.url} (mainstay link prints a link that signs you in)"
 
     def _pass(self, stage: Stage) -> str:
         stage.first()
@@ -142,8 +150,10 @@ class Supervisor:
         return False
 
     def _lost(self, watch: Watch, code: int, now: float) -> None:
-        watch.failures = 0 if now - watch.started > _STABLE_S else watch.failures + 1
+        if now - watch.started > _STABLE_S:
+            watch.failures = 0
         delay = BACK_OFF_S[min(watch.failures, len(BACK_OFF_S) - 1)]
+        watch.failures += 1
         words = watch.child.last_words() if watch.child else ""
         if watch.child is not None:
             watch.child.clear_group()
