@@ -7,7 +7,8 @@ from mainstay.kernel.errors import Invalid, MainstayError
 
 BODY_BYTES_MAX = 4 * 1024 * 1024
 EXPANDED_BYTES_MAX = 16 * 1024 * 1024
-DEPTH_MAX = 8
+# Eight levels for what a stream carries (the addresses of an interface need them all), two for the request around it.
+DEPTH_MAX = 10
 _CHUNK = 256 * 1024
 
 
@@ -45,7 +46,7 @@ def expand(body: bytes, encoding: str) -> bytes:
 
 
 def parse(body: bytes) -> dict[str, object]:
-    """Read a request's JSON object. Errors: Invalid("bad_request") for anything else, and for nesting deeper than eight."""
+    """Read a request's JSON object. Errors: Invalid("bad_request") for anything else, and for nesting beyond the limit."""
     try:
         value = json.loads(body)
     except (ValueError, RecursionError) as error:

@@ -330,6 +330,13 @@ def test_facts_and_logs_are_stored_before_they_are_acknowledged(agent: Agent) ->
         assert Fact.objects.get().body == value
 
 
+def test_the_deepest_fact_of_a_real_device_fits_the_limit(agent: Agent) -> None:
+    value = {"interfaces": [{"name": "eth0", "addresses": [{"address": "192.0.2.7", "prefix": 24, "family": "ipv4"}]}]}
+    group = {"sha256": hashlib.sha256(canonical.encode(value)).hexdigest(), "collected_at": 1_700_000_000, "value": value}
+
+    assert agent.ingest("facts", {"groups": {"net": group}, "hash": "x"}).data == {"ack_through": 1}
+
+
 def test_a_fact_with_a_wrong_hash_moves_no_mark(agent: Agent) -> None:
     group = {"sha256": "0" * 64, "collected_at": 1, "value": {"id": "x"}}
 
@@ -371,7 +378,7 @@ def test_a_stranger_and_a_forged_signature_are_refused_and_counted(server: Serve
     assert agent.device.poll_seq == 0
 
 
-@pytest.mark.parametrize("body", [b"", b"[]", b"{", b'{"seq":1}' * 2, b"[" * 5000, b'{"a":' * 9 + b"1" + b"}" * 9])
+@pytest.mark.parametrize("body", [b"", b"[]", b"{", b'{"seq":1}' * 2, b"[" * 5000, b'{"a":' * 11 + b"1" + b"}" * 11])
 def test_a_malformed_body_is_refused_and_changes_nothing(server: Server, agent: Agent, body: bytes) -> None:
     answer = agent.send("POST", "/agent/v1/poll", raw=body)
 
