@@ -114,8 +114,10 @@ def signed_in(mainstay: Installation, browser: Browser) -> dict[str, object]:
     """Sign in once, by the link that a person would open, and return the session."""
     context = browser.new_context()
     page = context.new_page()
-    page.goto(str(mainstay.json("link")["url"]))
-    page.get_by_label("name", exact=False).first.fill("Tara Berg")
+    answer = page.goto(str(mainstay.json("link")["url"]))
+    assert answer is not None
+    assert answer.status == 200, f"{page.inner_text('body')[:500]}\n{mainstay.process_log('web')}"
+    page.locator("input[name=name]").fill("Tara Berg")
     page.locator("input[name=login]").fill("tara")
     page.get_by_role("button").first.click()
     page.wait_for_url("**/account/welcome/")
