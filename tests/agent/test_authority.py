@@ -4,6 +4,7 @@ import base64
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 from mainstay_agent.authority.embedded import Embedded, open_authority
 from mainstay_agent.authority.launch import Outcome
 from mainstay_agent.authority.verbs import Peer
+from mainstay_agent.host.zones import zone
 from mainstay_trust import canonical, dsse, results
 from mainstay_trust.errors import Rejected
 from tests.agent.conftest import authority_fingerprint
@@ -337,6 +339,51 @@ def test_a_policy_past_its_end_and_a_server_silent_for_too_long_stop_repair_only
     assert submit(helper, tenancy.deliver(later), tenancy) == ("refused", "policy_expired")
     look = tenancy.command("proc.list@1", {}, nbf=at - 60, exp=at + 600)
     assert submit(helper, tenancy.deliver(look), tenancy) == ("started", None)
+
+
+NIGHT = {"id": "night", "zone": "Pacific/Auckland", "rrule": "FREQ=DAILY", "start": "22:00", "end": "06:00"}
+NOON_UTC = NOW + 12 * 3600  # 01:00 of the next day in Auckland
+
+
+def test_a_window_is_judged_in_its_own_zone_by_the_devices_clock(helper, tenancy, launcher, clock) -> None:
+    helper.ask("docs", {"op": "update", "roots": [], "policy": tenancy.policy(epoch=2, windows=[NIGHT]).as_json()})
+    waiting = tenancy.command(policy_epoch=2, window="night", exp=NOON_UTC + 3600)
+    assert submit(helper, tenancy.deliver(waiting), tenancy) == ("held", "window_closed")
+    helper.ask("docs", {"op": "heard", "reply": signed_time(tenancy, NOON_UTC)})
+    helper.ask("query", {"wake": True})
+    assert launcher.effects == []
+
+    clock.advance(12 * 3600)
+    helper.ask("query", {"wake": True})
+
+    assert launcher.effects == ["restart"]
+    assert chain(helper) == [("held", "window_closed"), ("started", None), ("done", None)]
+
+
+@pytest.mark.parametrize("place", ["Mars/Olympus", None])
+def test_a_window_that_nobody_signed_or_whose_zone_is_unknown_is_none(helper, tenancy, launcher, place) -> None:
+    listed = [NIGHT | {"zone": place}] if place else []
+    helper.ask("docs", {"op": "update", "roots": [], "policy": tenancy.policy(epoch=2, windows=listed).as_json()})
+
+    assert submit(helper, tenancy.deliver(tenancy.command(policy_epoch=2, window="night"))) == ("refused", "window_unknown")
+    assert launcher.effects == []
+
+
+def test_a_freeze_calendar_holds_what_it_names(helper, tenancy, launcher) -> None:
+    freeze = {"id": "year-end", "from": NOW - 60, "to": NOW + 86400, "actions": ["service.restart"]}
+    helper.ask("docs", {"op": "update", "roots": [], "policy": tenancy.policy(epoch=2, freezes=[freeze]).as_json()})
+
+    assert submit(helper, tenancy.deliver(tenancy.command(policy_epoch=2))) == ("held", "freeze_calendar")
+    assert launcher.effects == []
+
+
+def test_the_machines_own_zone_is_read_from_the_machine(tmp_path) -> None:
+    assert zone("device", tmp_path) is UTC
+
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc/localtime").write_bytes(b"no zone")
+    with pytest.raises(LookupError):
+        zone("device", tmp_path)
 
 
 def test_a_command_of_a_later_policy_waits_for_it(helper, tenancy, launcher) -> None:

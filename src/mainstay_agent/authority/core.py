@@ -23,14 +23,15 @@ from mainstay_agent.authority.timekeeping import Timekeeper
 from mainstay_agent.authority.witnessing import LedgerView
 from mainstay_agent.host.clocks import Clock
 from mainstay_agent.host.ed25519 import KeyPair, verify
-from mainstay_trust import canonical, dsse
+from mainstay_agent.host.zones import zone
+from mainstay_trust import canonical, dsse, windows
 from mainstay_trust.actions import CATALOGUE, Action
 from mainstay_trust.canonical import JSON
 from mainstay_trust.commands import Command, EndpointState, Verdict, budget_left, check, check_again, parse_command
 from mainstay_trust.errors import Rejected
 from mainstay_trust.issue import IssueProof, issue_from_json
 from mainstay_trust.notes import Checkpoint
-from mainstay_trust.policies import Service
+from mainstay_trust.policies import Policy, Service
 from mainstay_trust.results import Result
 
 _HIGHER = ("T2", "T3")
@@ -137,6 +138,7 @@ class Authority:
             locks=frozenset(lock for lock in self._active.values() if lock is not None),
             remembered=self.memory.remembered,
             uses=self.memory.uses,
+            window=_windows(self.documents.policy, reading.lower),
             catalogue=CATALOGUE_BUILT,
         )
 
@@ -353,6 +355,19 @@ class Authority:
             found += [f"policy_expires_in_{days}_d" for days in (30, 14, 7, 1) if 0 < left_s <= days * 86400][-1:]
             found += ["policy_expired"] if left_s < 0 else []
         return found
+
+
+def _windows(policy: Policy | None, lower: int) -> Callable[[str | None, str], str | None]:
+    """Return the judgement of check 13: by the windows of the stored policy, the clock that no server can push, and our own zones."""
+
+    def judge(window: str | None, action: str) -> str | None:
+        listed, freezes = (policy.windows, policy.freezes) if policy else ((), ())
+        try:
+            return windows.judge(listed, freezes, window, action, at=lower, zone=zone)
+        except LookupError:
+            return "window_unknown"  # a zone that this machine does not know tells nobody when it is open
+
+    return judge
 
 
 def _issue_text(delivery: Mapping[str, JSON]) -> str:
