@@ -85,6 +85,7 @@ class Chart extends HTMLElement {
     head.append(this.name, make('span', 'ms-spring'), this.now);
     this.plotPlace = make('div', 'ms-chart-plot');
     this.plotPlace.setAttribute('role', 'img');
+    this.plotPlace.setAttribute('aria-label', `${this.getAttribute('label') || 'Chart'}: loading`);
     this.legend = make('p', 'ms-chart-legend');
     this.summary = make('p', 'ms-chart-summary', 'Loading.');
     this.tablePlace = make('div', 'ms-chart-table');
