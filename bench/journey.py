@@ -83,19 +83,19 @@ def _weigh(installation: Installation) -> tuple[list[float], list[float], list[f
     before, began = _cpu_s(agents), time.monotonic()
     samples = []
     while time.monotonic() - began < IDLE_S:
-        samples.append((_megabytes(_family(installation)), _megabytes(agents)))
+        samples.append((megabytes(family(installation)), megabytes(agents)))
         time.sleep(5)
     used = _cpu_s(agents) - before
     return [one for one, _ in samples], [one for _, one in samples], [100 * used / (time.monotonic() - began)]
 
 
-def _family(installation: Installation) -> list[psutil.Process]:
+def family(installation: Installation) -> list[psutil.Process]:
     assert installation.up is not None
     supervisor = psutil.Process(installation.up.pid)
     return [supervisor, *supervisor.children(recursive=True)]
 
 
-def _megabytes(processes: list[psutil.Process]) -> float:
+def megabytes(processes: list[psutil.Process]) -> float:
     """Return the proportional set size: pages that PostgreSQL's processes share count once, not once each."""
     return sum(_of(process, lambda one: one.memory_full_info().pss) for process in processes) / 1e6
 

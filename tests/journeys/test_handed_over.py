@@ -45,7 +45,7 @@ def mainstay(services: dict[str, Service]) -> Iterator[Installation]:
 
 def _watched(mainstay: Installation, services: dict[str, Service]) -> bool | None:
     device = mainstay.items("devices")[0]
-    seen = {one["unit"]: one["state"] for one in mainstay.json("devices", "show", device["id"])["units"]}
+    seen = mainstay.json("device", device["id"])["units"]
     return True if all(seen.get(name) == "running" for name in services) else None
 
 

@@ -54,6 +54,10 @@ class Client:
         """Do an operation once: a repeat after a lost answer has no second effect."""
         return self._send("POST", path, body=body or {}).json()
 
+    def send(self, method: str, path: str, *, query: Query, body: Mapping[str, Any]) -> Any:
+        """Return the answer of any operation; a reading one has no body."""
+        return self._send(method, path, query=query, body=None if method == "GET" else body).json()
+
     def delete(self, path: str) -> Any:
         return self._send("DELETE", path).json()
 

@@ -104,8 +104,8 @@ class Story:
 
     def _unit_state(self) -> str:
         devices = self._json("devices")
-        units = self._json("devices", "show", devices[0]["id"])["units"] if devices else []
-        return next((str(one["state"]) for one in units if one["unit"] == UNIT), "")
+        units = self._json("device", devices[0]["id"])["units"] if devices else {}
+        return str(units.get(UNIT, ""))
 
     def _watch(self, began: float) -> None:
         told: set[str] = set()
