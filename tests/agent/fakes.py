@@ -103,8 +103,6 @@ class Tenancy:
     ledger: Ledger = field(default_factory=lambda: Ledger(pair(0x05)))
     held: int = 1
     epoch: int = 1
-    # Processes read the machine's own clock, under which a root of the fixed NOW may have expired.
-    root_issued: int = NOW - 60
     issued: int = NOW - 60
     _commands: int = 0
 

@@ -126,7 +126,6 @@ def trust(running: RunningHelper, tenancy: Tenancy, script: Path) -> None:
     tenancy.issued = int(time.time()) - 60
     entry = service(start=[str(script), "start"], stop=[str(script), "stop"], status=[str(script), "status"], reload=None)
     policy = tenancy.policy(services=[entry])
-    tenancy.root_issued = now - 60
     root = tenancy.root()
     running.client.ask("docs", {"op": "enrol", "receipt": tenancy.receipt(with_root=False)})
     running.client.ask(
@@ -265,6 +264,19 @@ def code_for_user(uid: int, folder: Path) -> str:
     os.waitpid(child, 0)
     with os.fdopen(reading, "rb") as stream:
         return stream.read().decode()
+
+
+def test_while_nobody_calls_the_root_half_is_a_small_process_that_only_waits(tmp_path) -> None:
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": SOURCE, "MAINSTAY_HELPER_SOCKET": str(tmp_path / "helper.sock")}
+    waiting = subprocess.Popen([sys.executable, "-m", "mainstay_agent.helper"], env=environment)
+    try:
+        eventually((tmp_path / "helper.sock").exists, "the socket is there")
+        assert Path(f"/proc/{waiting.pid}/task/{waiting.pid}/children").read_text() == ""
+        mapped = Path(f"/proc/{waiting.pid}/maps").read_text()
+        assert not any(library in mapped for library in ("sqlite", "sodium", "libssl"))
+    finally:
+        waiting.terminate()
+        assert waiting.wait(WAIT_S) == 0
 
 
 def test_a_root_half_that_is_asked_to_stop_ends_in_good_order(running) -> None:

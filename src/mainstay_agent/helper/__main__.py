@@ -1,58 +1,85 @@
-"""Start the root half: `python -m mainstay_agent.helper [--user NAME]`.
+"""Wait for the networked half on a socket, and start the root half when it calls: `python -m mainstay_agent.helper [--user NAME]`.
 
-Owns: its arguments and environment, signals.
-Invariant: it refuses to start where another user could change its state.
+Owns: the listening socket where no systemd owns it, the life of one `serve` process at a time.
+Does not own: a single byte of what is said: it never accepts a connection.
+Invariant: it imports next to nothing, because it is what stays in memory while nothing happens (rule P2, socket activation).
 """
 
-import argparse
 import os
 import pwd
+import select
 import signal
+import socket
 import sys
-from pathlib import Path
 from types import FrameType
 
-from mainstay_agent.authority.embedded import open_authority
-from mainstay_agent.helper.client import socket_path
-from mainstay_agent.helper.server import Server, listen
+SOCKET = "/run/mainstay/helper.sock"
+LISTEN_FD = 3
+BACKLOG = 8
+WAKE_EVERY_S = 600.0  # held commands are looked at even when nobody calls
+CRASHED_S = 1.0
 
-STATE_FOLDER = "/var/lib/mainstay-helper"
 
-
-def main(arguments: list[str] | None = None) -> int:
-    options = _options(arguments)
-    account = pwd.getpwnam(options.user) if options.user else None
-    os.umask(0o077)
-    # A folder and files of ours alone: the state decides what may run as root.
-    authority = open_authority(Path(os.environ.get("MAINSTAY_HELPER_STATE", STATE_FOLDER)), is_helper=True)
-    uids = {account.pw_uid} if account else set()
-    uids |= {options.uid} if options.uid is not None else set()
-    listener = listen(socket_path(), account.pw_gid if account else options.gid)
-    server = Server(authority, listener, uids, exits_idle=options.exit_idle)
+def main(arguments: list[str]) -> int:
+    path = os.environ.get("MAINSTAY_HELPER_SOCKET", SOCKET)
+    listener = _listen(path, _group(arguments))
+    child: list[int] = []
 
     def stop(_number: int, _frame: FrameType | None) -> None:
-        server.stop()
-        listener.close()
+        for pid in child:
+            os.kill(pid, signal.SIGTERM)
+        raise SystemExit(0)
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
-    pid_file = socket_path().with_suffix(".pid")
-    pid_file.write_text(str(os.getpid()))
-    pid_file.chmod(0o644)  # the networked half shows what we cost
-    server.serve()
-    pid_file.unlink(missing_ok=True)
-    authority.store.close()
-    return 0
+    try:
+        while True:
+            select.select([listener], [], [], WAKE_EVERY_S)
+            child[:] = [_start(listener, arguments)]
+            _, status = os.waitpid(child[0], 0)
+            child.clear()
+            if status != 0:
+                select.select([], [], [], CRASHED_S)
+    finally:
+        for pid in child:
+            os.waitpid(pid, 0)
+        if os.path.exists(path):
+            os.unlink(path)
 
 
-def _options(arguments: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="mainstay-agent-helper", description="The root half of the Mainstay agent.")
-    parser.add_argument("--user", help="the user of the networked half, who may connect")
-    parser.add_argument("--uid", type=int, help="the same by number")
-    parser.add_argument("--gid", type=int, help="the group that owns the socket")
-    parser.add_argument("--exit-idle", action="store_true", help="end after 60 s without work (socket activation)")
-    return parser.parse_args(arguments)
+def _listen(path: str, group: int) -> socket.socket:
+    """Make the socket: mode 0660, for the group of the networked half."""
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    if os.path.exists(path):
+        os.unlink(path)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    before = os.umask(0o117)
+    try:
+        listener.bind(path)
+    finally:
+        os.umask(before)
+    os.chown(path, -1, group)
+    listener.listen(BACKLOG)
+    return listener
+
+
+def _start(listener: socket.socket, arguments: list[str]) -> int:
+    """Start the root half with the socket as its third descriptor, as systemd does."""
+    environment = {**os.environ, "LISTEN_FDS": "1"}
+    argv = [sys.executable, "-m", "mainstay_agent.helper.serve", *arguments, "--activated"]
+    actions = [(os.POSIX_SPAWN_DUP2, listener.fileno(), LISTEN_FD)]
+    if listener.fileno() == LISTEN_FD:
+        os.set_inheritable(LISTEN_FD, True)
+        actions = []
+    return os.posix_spawn(sys.executable, argv, environment, file_actions=actions)
+
+
+def _group(arguments: list[str]) -> int:
+    """Return the group of the networked half's user, or -1 to leave the socket to our own."""
+    if "--user" in arguments[:-1]:
+        return pwd.getpwnam(arguments[arguments.index("--user") + 1]).pw_gid
+    return int(arguments[arguments.index("--gid") + 1]) if "--gid" in arguments[:-1] else -1
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -11,7 +11,6 @@ import struct
 import threading
 from collections.abc import Collection
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from mainstay_agent.authority import verbs
 from mainstay_agent.authority.core import Authority
@@ -22,38 +21,43 @@ from mainstay_trust.errors import Rejected
 
 CONNECTIONS_MAX = 8
 FRAME_TIMEOUT_S = 10.0
-IDLE_S = 60.0
+LOOK_EVERY_S = 1.0
+IDLE_S = 30.0
 WAKE_EVERY_S = 5.0
 _CREDENTIALS = struct.Struct("3i")
 
 
 @dataclass(slots=True)
 class Server:
-    """Serves until told to stop, or until idle when `exits_idle` (socket activation starts it again)."""
+    """Serves until told to stop, until idle (whoever owns the socket starts us again), or until `parent` has died."""
 
     authority: Authority
     listener: socket.socket
     uids: Collection[int]
-    exits_idle: bool = False
+    parent: int | None = None
     _slots: threading.BoundedSemaphore = field(default_factory=lambda: threading.BoundedSemaphore(CONNECTIONS_MAX))
+    _busy: set[socket.socket] = field(default_factory=set)
     _stopping: threading.Event = field(default_factory=threading.Event)
 
     def serve(self) -> None:
-        idle_s = 0.0
-        self.listener.settimeout(WAKE_EVERY_S)
-        while not self._stopping.is_set():
+        idle_s = since_wake_s = 0.0
+        self.listener.settimeout(LOOK_EVERY_S)
+        while not self._stopping.is_set() and self.parent in (None, os.getppid()):
             try:
                 connection, _ = self.listener.accept()
             except TimeoutError:
-                idle_s += WAKE_EVERY_S
-                waiting = self.authority.wake()
-                if self.exits_idle and idle_s >= IDLE_S and not waiting and not self.authority.active_count:
+                idle_s, since_wake_s = idle_s + LOOK_EVERY_S, since_wake_s + LOOK_EVERY_S
+                if since_wake_s >= WAKE_EVERY_S:
+                    since_wake_s = 0.0
+                    self.authority.wake()
+                if idle_s >= IDLE_S and not self._busy and not self.authority.active_count:
                     return
                 continue
             except OSError:
                 return  # the listener was closed: we are told to stop
             idle_s = 0.0
             self._slots.acquire()
+            self._busy.add(connection)
             threading.Thread(target=self._connection, args=(connection,), name="peer", daemon=True).start()
 
     def stop(self) -> None:
@@ -67,6 +71,7 @@ class Server:
         except (OSError, Rejected):
             return  # the peer is gone, or the answer does not fit a frame: there is nobody left to tell
         finally:
+            self._busy.discard(connection)
             self._slots.release()
 
     def _answer(self, connection: socket.socket) -> dict[str, JSON]:
@@ -89,21 +94,3 @@ class Server:
         if uid not in trusted and uid not in self.uids:
             raise Rejected("not_trusted", f"user {uid} may not speak to the root half")
         return Peer(uid, uid in trusted)
-
-
-def listen(path: Path, group: int | None) -> socket.socket:
-    """Return the socket that systemd passed, or make one at a path: mode 0660, for the group of the networked half."""
-    if os.environ.get("LISTEN_FDS") == "1" and os.environ.get("LISTEN_PID") == str(os.getpid()):
-        return socket.socket(fileno=3)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.unlink(missing_ok=True)
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    before = os.umask(0o117)
-    try:
-        listener.bind(str(path))
-    finally:
-        os.umask(before)
-    if group is not None:
-        os.chown(path, -1, group)
-    listener.listen(CONNECTIONS_MAX)
-    return listener
