@@ -233,6 +233,20 @@ def test_a_server_time_far_ahead_does_not_move_the_floor(helper, tenancy) -> Non
     assert submit(helper, tenancy.deliver(tenancy.command())) == ("started", None)
 
 
+def test_a_server_time_that_is_not_believed_is_recorded_when_that_begins(helper, tenancy) -> None:
+    for at in (NOW + 30 * 86400, NOW + 31 * 86400, NOW, NOW + 30 * 86400):
+        helper.ask("docs", {"op": "heard", "reply": signed_time(tenancy, at)})
+
+    assert chain(helper) == [("local", "clock_disagree"), ("local", "clock_disagree")]
+
+
+def test_a_proof_that_cannot_be_read_is_a_doubt(helper, tenancy) -> None:
+    tenancy.ledger.append("access.tenant.created", "more", b"")
+    body = {"op": "checkpoint", "note": tenancy.ledger.note().decode(), "consistency": ["not hex"]}
+
+    assert helper.ask("docs", body)["outcome"] == "doubt"
+
+
 def test_the_same_key_under_a_new_id_is_done_already_and_with_other_content_a_conflict(helper, tenancy, launcher) -> None:
     submit(helper, tenancy.deliver(tenancy.command(idem="run:7/step:3")), tenancy)
 
@@ -281,6 +295,19 @@ def test_a_policy_signed_by_the_servers_keys_is_refused(helper, tenancy, key) ->
     with pytest.raises(Rejected, match="threshold"):
         helper.ask("docs", {"op": "update", "roots": [], "policy": forged.as_json()})
     assert helper.ask("query", {})["policy_epoch"] == 1
+
+
+def test_a_refused_document_is_named_in_the_chain_once(helper, tenancy) -> None:
+    forged = tenancy.policy(epoch=2, signers=(tenancy.server,)).as_json()
+    for _ in range(2):
+        with pytest.raises(Rejected, match="threshold"):
+            helper.ask("docs", {"op": "update", "roots": [], "policy": forged})
+    with pytest.raises(Rejected, match="bad_root"):
+        helper.ask("docs", {"op": "update", "roots": [tenancy.root(3).as_json()], "policy": None})
+    with pytest.raises(Rejected, match="bad_envelope"):
+        helper.ask("docs", {"op": "update", "roots": [7], "policy": None})
+
+    assert chain(helper) == [("local", "threshold"), ("local", "bad_root"), ("local", "bad_envelope")]
 
 
 def test_roots_follow_one_by_one_and_only_with_the_old_holders(helper, tenancy) -> None:

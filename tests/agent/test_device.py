@@ -11,6 +11,7 @@ import pytest
 
 from mainstay_agent.authority.embedded import Embedded
 from mainstay_agent.authority.verbs import Peer
+from mainstay_agent.helper.frames import REQUEST_BYTES_MAX
 from mainstay_agent.host.clocks import FixedClock
 from mainstay_agent.host.ed25519 import verify
 from mainstay_agent.host.machine import Machine
@@ -19,6 +20,7 @@ from mainstay_agent.net import enrolment, identity
 from mainstay_agent.net.admission import AskedKey, transcript_json
 from mainstay_agent.net.agent import Device, Parts
 from mainstay_agent.net.enrolment import Candidate
+from mainstay_agent.net.exchange import Response
 from mainstay_agent.net.identity import Home
 from mainstay_agent.net.inventory import Inventory
 from mainstay_agent.net.problems import ServerRefused, Unreachable
@@ -361,6 +363,54 @@ def test_newer_documents_are_fetched_before_commands_are_judged(world, launcher)
 
     assert world.root.ask("query", {})["policy_epoch"] == 2
     assert launcher.effects == ["restart"]
+
+
+def test_a_delivery_too_long_for_a_frame_costs_the_next_one_nothing(world, launcher) -> None:
+    endless = {"envelope": {"payload": "A" * 300_000}, "proof": None, "leaf": None, "consistency": []}
+    world.server.commands = [endless, world.tenancy.deliver(world.tenancy.command())]
+    judge = world.device.parts.authority.ask
+
+    class Framed:
+        def ask(self, verb: str, body: Any) -> Any:
+            if len(canonical.encode({"verb": verb, "body": body})) > REQUEST_BYTES_MAX:
+                raise Rejected("too_large")
+            return judge(verb, body)
+
+    world.device.orders.authority = Framed()
+    world.device.poll()
+
+    assert launcher.effects == ["restart"]
+    assert "document_refused:too_large" in world.device.heartbeat()["diag"]
+
+
+def test_a_refused_document_is_reported_without_waiting_for_a_heartbeat(world) -> None:
+    forged = world.tenancy.policy(epoch=2, signers=(world.tenancy.server,))
+    world.tenancy.policy = lambda *_, **__: forged
+    world.server.docs = {"root": 1, "policy": 2}
+    world.device.orders.expects_results = False
+    world.device.poll()
+    world.drain()
+
+    assert [json.loads(_payload(one))["reason"] for one in world.server.results] == ["threshold"]
+
+
+@pytest.mark.parametrize("text", ["\u00b2", "9" * 5000, "-1", "soon"])
+def test_a_senseless_wish_to_wait_is_none(world, text) -> None:
+    def send(*arguments: Any) -> Response:
+        answer = FakeServer.send(world.server, *arguments)
+        return Response(503, {"retry-after": text}, b"busy") if arguments[1] == "/agent/v1/poll" else answer
+
+    world.server.send = send
+    with pytest.raises(Unreachable) as caught:
+        world.device.poll()
+    assert caught.value.retry_after_s is None
+
+
+def test_a_watched_name_is_that_of_a_unit(world) -> None:
+    world.server.hints = {"watch": ["web-2", "-H", "a\u0000b", "x y", 7, "u" * 200]}
+    world.device.poll()
+
+    assert world.device.hints.watch == ("web-2",)
 
 
 # Witness

@@ -40,6 +40,7 @@ CATALOGUE_BUILT: Mapping[str, Action] = {
     name: action for name, action in CATALOGUE.items() if action.base_name in BUILT or action.tier in _HIGHER
 }
 RUNNING_MAX = 8
+REFUSED_DOCUMENTS_MAX = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -303,6 +304,27 @@ class Authority:
         """Record something that this machine decided by itself."""
         with self._lock:
             return self._append(None, None, "local", reason, rule=rule)
+
+    def refuse_document(self, kind: str, digest: str, reason: str) -> None:
+        """Record a refused document once: the server may offer the same bytes with every poll."""
+        with self._lock, self.store.transaction():
+            stored = self.store.get("refused_documents")
+            known = [str(one) for one in stored] if isinstance(stored, list) else []
+            mark = f"{digest}:{reason}"
+            if mark not in known and self.documents.identity is not None and not self.chain.is_full():
+                self.store.put("refused_documents", [*known, mark][-REFUSED_DOCUMENTS_MAX:])
+                self.record_local(f"{kind}.refused", reason)
+
+    def hear(self, at: int) -> str | None:
+        """Take in a signed server time. That it is not believed is recorded when that begins, not with every reply."""
+        with self._lock, self.store.transaction():
+            code = self.time.heard(at, is_contact=True)
+            is_news = (code is not None) != (self.store.get("is_time_doubted") is True)
+            if is_news:
+                self.store.put("is_time_doubted", code is not None)
+            if is_news and code is not None and not self.chain.is_full():
+                self.record_local("server_time.refused", code)
+        return code
 
     def forget(self) -> None:
         """Destroy the key first: without it nobody can speak as this device again."""

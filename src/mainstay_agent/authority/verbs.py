@@ -5,7 +5,8 @@ Does not own: frames (`helper.frames`), who may connect (`helper.server`).
 Invariant: no verb raises authority unless a person with root's rights speaks (`Peer.is_trusted`) or the signatures inside do it themselves.
 """
 
-from collections.abc import Callable, Mapping
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from mainstay_agent.authority.core import Authority
@@ -131,11 +132,21 @@ def _adopt(authority: Authority, body: Body, peer: Peer) -> Answer:
 
 
 def _update(authority: Authority, body: Body, _peer: Peer) -> Answer:
-    """Take in newer documents: they prove themselves."""
-    authority.documents.update(_envelopes(body.get("roots")), None)
-    _take_policy(authority, body.get("policy"))
+    """Take in newer documents: they prove themselves. The first that does not ends it, and is named in the chain."""
+    roots, policy = body.get("roots"), body.get("policy")
+    for value in roots if isinstance(roots, list | tuple) else ():
+        _or_record(authority, "root", value, lambda one: authority.documents.update([dsse.from_json(one)], None))
+    _or_record(authority, "policy", policy, lambda one: _take_policy(authority, one))
     authority.wake()
     return authority.status()
+
+
+def _or_record(authority: Authority, kind: str, value: JSON, take: Callable[[JSON], None]) -> None:
+    try:
+        take(value)
+    except Rejected as refusal:
+        authority.refuse_document(kind, hashlib.sha256(canonical.encode(value)).hexdigest(), refusal.code)
+        raise
 
 
 def _take_policy(authority: Authority, value: JSON) -> None:
@@ -158,15 +169,23 @@ def _heard(authority: Authority, body: Body, _peer: Peer) -> Answer:
     if envelope.payload_type != dsse.REPLY or not dsse.signed_by(envelope, authority.documents.reply_keys(), verify):
         raise Rejected("reply_mismatch", "no reply key signed it")
     at = canonical.parse_object(envelope.payload).get("t")
-    return {"code": authority.time.heard(at, is_contact=True) if isinstance(at, int) else None} | _position(authority)
+    return {"code": authority.hear(at) if isinstance(at, int) else None} | _position(authority)
 
 
 def _checkpoint(authority: Authority, body: Body, _peer: Peer) -> Answer:
     """Take in what a heartbeat brought: a note and the proof from the checkpoint that we hold; or nothing, which is a miss."""
     note, listed = body.get("note"), body.get("consistency")
-    proof = [bytes_from_hex(item, 32, code=_CODE) for item in listed] if isinstance(listed, list | tuple) else None
+    proof = _hashes(listed) if isinstance(listed, list | tuple) else None
     outcome = authority.ledger.observe(note.encode() if isinstance(note, str) else None, proof, authority.documents.logs())
     return {"outcome": outcome} | _position(authority)
+
+
+def _hashes(listed: Sequence[JSON]) -> list[bytes]:
+    """Read a consistency proof; one that cannot be read proves nothing, which is for the witness to judge."""
+    try:
+        return [bytes_from_hex(item, 32, code=_CODE) for item in listed]
+    except Rejected:
+        return [b""]
 
 
 def _alarm(authority: Authority, _body: Body, _peer: Peer) -> Answer:

@@ -324,7 +324,8 @@ class Device:
         self.witness.answer(reply.data.get("checkpoint"), self._log_keys())
         self.orders.stand_at(self.witness.position)
         try:
-            self.parts.authority.ask("docs", {"op": "heard", "reply": reply.envelope})
+            answer = self.parts.authority.ask("docs", {"op": "heard", "reply": reply.envelope})
+            self.orders.expects_results = self.orders.expects_results or answer.get("code") is not None
         except Rejected:
             return  # too long for a frame: the next heartbeat's reply will do
 

@@ -3,6 +3,7 @@
 Invariant: no hint makes the agent poll or sample outside its bounds; what was out of bounds is clamped and counted.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
@@ -11,6 +12,8 @@ from mainstay_trust.canonical import JSON
 POLL_S, POLL_S_MIN, POLL_S_MAX = 60, 10, 900
 SAMPLE_S, SAMPLE_S_MIN, SAMPLE_S_MAX = 10, 1, 3600
 WATCHED_MAX = 100
+# What a policy may name; a watched name reaches the command line of a service manager.
+_UNIT = re.compile(r"[A-Za-z0-9_@.:\\][A-Za-z0-9_@.:\\\-]{0,127}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +39,9 @@ def read_hints(value: JSON, before: Hints) -> Hints:
     return Hints(
         poll_s,
         sample_s,
-        tuple(str(unit) for unit in watch if isinstance(unit, str))[:WATCHED_MAX] if isinstance(watch, list | tuple) else before.watch,
+        tuple(unit for unit in watch if isinstance(unit, str) and _UNIT.fullmatch(unit))[:WATCHED_MAX]
+        if isinstance(watch, list | tuple)
+        else before.watch,
         resend if isinstance(resend, int) else None,
         before.clamped + poll_clamped + sample_clamped,
     )

@@ -7,6 +7,7 @@ Invariant: an answer is used only if a reply key signed it for exactly this requ
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -22,6 +23,7 @@ from mainstay_trust.keys import Key
 
 CONTENT_TYPE = "application/json"
 TIMEOUT_S = 30.0
+_SECONDS = re.compile(r"[0-9]{1,9}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,4 +118,4 @@ def _data_of(payload: Mapping[str, JSON], status: int, retry_after: int | None) 
 
 
 def _whole(text: str | None) -> int | None:
-    return int(text) if text is not None and text.isdigit() else None
+    return int(text) if text is not None and _SECONDS.fullmatch(text) else None

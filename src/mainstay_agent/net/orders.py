@@ -38,6 +38,7 @@ class Orders:
         except Rejected as refusal:
             # A refused document changes nothing: the authority keeps what it has, and we keep the reason for `status`.
             self.refusals[refusal.code] = self.refusals.get(refusal.code, 0) + 1
+            self.expects_results = True  # the refusal is a link of the chain
             return False
         return True
 
@@ -48,8 +49,13 @@ class Orders:
             fitting = fit_proof(delivery, self.position, self.older, logs) if isinstance(delivery, Mapping) else None
             if fitting is None:
                 continue
-            answer = self.authority.ask("submit", {"delivery": fitting})
             handed += 1
+            try:
+                answer = self.authority.ask("submit", {"delivery": fitting})
+            except Rejected as refusal:
+                # Not even a frame: no command of ours is that long, and the next one may be in order.
+                self.refusals[refusal.code] = self.refusals.get(refusal.code, 0) + 1
+                continue
             self.expects_results = True
             self.stand_at(answer.get("checkpoint"))
             self.wants_restart = self.wants_restart or answer.get("wants_restart") is True
