@@ -12,7 +12,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from mainstay_agent.facts import certificates, network, people, schedules, software, storage, system
-from mainstay_agent.facts.groups import GROUPS, collect
+from mainstay_agent.facts.catalogue import GROUPS
+from mainstay_agent.facts.groups import COLLECTORS, collect
 from mainstay_agent.host.clocks import FixedClock
 from mainstay_agent.host.der import parse_certificate, public_key_info
 from mainstay_agent.host.machine import Machine
@@ -333,3 +334,8 @@ def test_every_group_of_this_machine_is_a_value_or_a_reason_and_fits_canonical_f
         fact = collect(name, here)
         assert (fact.value is None) != (fact.unknown is None), name
         canonical.encode(fact.value)
+
+
+def test_every_group_has_its_period_and_its_collector() -> None:
+    assert list(GROUPS) == list(COLLECTORS)
+    assert {name for name, group in GROUPS.items() if group.needs_root} >= {"sudo", "firewall", "users_groups"}

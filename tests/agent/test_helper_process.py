@@ -80,6 +80,10 @@ class RunningHelper:
         return process
 
     def kill_and_restart(self) -> None:
+        """Kill the process that works, then the one that waits."""
+        serving = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        for pid in map(int, serving):
+            os.kill(pid, signal.SIGKILL)
         self.process.kill()
         self.process.wait()
         self.process = self._start()

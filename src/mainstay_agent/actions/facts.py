@@ -6,13 +6,13 @@ Also the way in which the agent itself takes its inventory: what a parser needs 
 import sys
 
 from mainstay_agent.actions.program import Request, run, show
-from mainstay_agent.facts.groups import GROUPS, collect
+from mainstay_agent.facts.groups import COLLECTORS, collect
 from mainstay_agent.host.machine import Machine
 
 
 def collect_facts(request: Request) -> None:
     wanted = request.params.get("groups")
-    names = [name for name in GROUPS if not isinstance(wanted, list) or name in wanted]
+    names = [name for name in COLLECTORS if not isinstance(wanted, list) or name in wanted]
     machine = Machine()
     for name in names:
         fact = collect(name, machine)

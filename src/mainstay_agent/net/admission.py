@@ -12,14 +12,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from mainstay_agent.authority.embedded import Asks
-from mainstay_agent.facts.groups import collect
-from mainstay_agent.facts.value import Value
+from mainstay_agent.authority.launch import ProcessLauncher
 from mainstay_agent.host.clocks import boot_id
 from mainstay_agent.host.machine import Machine
 from mainstay_agent.net import enrolment, identity
 from mainstay_agent.net.enrolment import Candidate
 from mainstay_agent.net.exchange import HttpExchange
 from mainstay_agent.net.identity import Home, Receipt
+from mainstay_agent.net.inventory import InChild
 from mainstay_agent.net.link import Link
 from mainstay_agent.net.orders import Orders
 from mainstay_agent.net.problems import ServerRefused, Unreachable
@@ -96,7 +96,8 @@ def _deliver(asks: Asks, link: Link) -> bool:
 
 def machine_identity(machine: Machine) -> Mapping[str, JSON]:
     """Return what lets the server recognise a machine that was here before (rule N6); placeholders are left out."""
-    hardware, network = collect("hw", machine).value or {}, collect("net", machine).value or {}
+    answers = {answer.get("group"): answer.get("value") for answer in InChild(ProcessLauncher(has_systemd=False)).collect(["hw", "net"])}
+    hardware, network = _fields(answers.get("hw")), _fields(answers.get("net"))
     machine_id = machine.read_or_none("etc/machine-id") or ""
     return {
         # The raw machine id is a secret by its own manual page; its hash names the machine as well.
@@ -120,11 +121,15 @@ def transcript_json(transcript: Transcript) -> dict[str, JSON]:
     }
 
 
-def _macs(interfaces: Value) -> list[str]:
+def _fields(value: object) -> Mapping[str, object]:
+    return value if isinstance(value, dict) else {}
+
+
+def _macs(interfaces: object) -> list[str]:
     rows = interfaces if isinstance(interfaces, list) else []
     real = [row for row in rows if isinstance(row, dict) and row.get("kind") in ("ethernet", "wireless")]
     return sorted(str(row["mac"]) for row in real if row.get("mac"))[:16]
 
 
-def _text(value: Value) -> str | None:
+def _text(value: object) -> str | None:
     return value if isinstance(value, str) else None

@@ -13,7 +13,7 @@ from typing import Protocol
 
 from mainstay_agent.authority.embedded import Asks
 from mainstay_agent.authority.launch import INVENTORY, Launcher
-from mainstay_agent.facts.groups import GROUPS
+from mainstay_agent.facts.catalogue import GROUPS
 from mainstay_agent.host.clocks import Clock
 from mainstay_agent.net.spool import Spool
 from mainstay_trust import canonical
