@@ -229,6 +229,8 @@ class Device:
             "samples": batch,
             "states": [],
             "hb": heartbeat,
+            # Where we stand in the ledger, so that the proof of a command that this poll brings starts there.
+            "held": held_size(self.orders.position),
         }
         return self.parts.spool.number_poll(rows, body)
 
@@ -246,7 +248,7 @@ class Device:
             "spool": {"bytes": self.parts.spool.size_bytes(), "dropped": self.parts.spool.dropped},
             "clock_offset_ms": self.link.clock_offset_ms,
             "freeze": status.get("freeze"),
-            "ckpt_size": position.get("size") if isinstance(position, Mapping) else 0,
+            "ckpt_size": held_size(position),
             "facts_hash": self.parts.inventory.digest(),
             "diag": self._diag(),
             "cosignature": self.witness.cosignature,
@@ -383,3 +385,9 @@ class Device:
         self.last_success_ms = self.clock.wall_ms()
         self.last_problem = None
         return reply
+
+
+def held_size(position: JSON) -> int:
+    """Return the size of the checkpoint that a position names, 0 where there is none."""
+    size = position.get("size") if isinstance(position, Mapping) else None
+    return size if isinstance(size, int) else 0

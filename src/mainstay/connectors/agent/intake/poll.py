@@ -94,7 +94,7 @@ def open_poll(caller: Caller, body: Mapping[str, object], raw: bytes, seen: Seen
     if contact.contact is not Contact.CLONE:
         seen.note(caller.device.id, seq, digest)
     wait_s = min(fields.whole(body, "wait_s"), WAIT_S_MAX)
-    held = fields.number_or_none(heartbeat, "ckpt_size") if isinstance(heartbeat, Mapping) else None
+    held = fields.number_or_none(body, "held")
     return Opened(caller, seq, 0 if extra else wait_s, held if held is not None else _held_size(caller), extra)
 
 
