@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from mainstay.engines.layout import Layout
 from tests.support.installation import Installation, Service, make_installation, remove_installation, wait_for
 
 pytestmark = [
@@ -58,8 +59,10 @@ def handed_over(mainstay: Installation, unit: str, *, timeout_s: float) -> str:
 
     def look() -> str | None:
         for row in incidents_of(mainstay, unit):
-            if row["status"] == "open" and row["handed_over"]:
-                return str(row["handed_over"])
+            timeline = mainstay.json("incident", row["id"])["timeline"] if row["status"] == "open" else []
+            reasons = [entry["reason"] for entry in timeline if entry["type"] == "handed_over"]
+            if reasons:
+                return str(reasons[0])  # the newest stands first
         return None
 
     return wait_for(look, timeout_s=timeout_s, what=f"an incident about {unit} for a person; worker: {mainstay.process_log('worker')}")
@@ -109,7 +112,7 @@ def test_an_agent_that_falls_silent_leaves_an_unknown_outcome_to_a_person(mainst
 
 def test_a_device_that_its_owner_froze_refuses_and_says_so(mainstay: Installation, services: dict[str, Service]) -> None:
     service = services["frozend"]
-    frozen = Path(mainstay.json("status")["freeze_file"])
+    frozen = Layout.from_environment(mainstay.environ).helper_socket.with_name("freeze")
     frozen.write_text("frozen by the test\n")
     service.kill()
 

@@ -12,7 +12,7 @@ RESTART_SERVICE = Definition(
     version=1,
     deadline_s=300,
     steps=(
-        StepSpec("restart", StepKind.COMMAND, EffectClass.IDEMPOTENT, 120, {"action": "service.restart@1", "params": ("unit",)}),
+        StepSpec("restart", StepKind.COMMAND, EffectClass.IDEMPOTENT, 60, {"action": "service.restart@1", "params": ("unit",)}),
         StepSpec("settle", StepKind.WAIT, EffectClass.PURE, 2),
         StepSpec("verify", StepKind.VERIFY, EffectClass.PURE, 30),
         # Independent of the signal: the service manager (or the policy's own status command) is asked by the

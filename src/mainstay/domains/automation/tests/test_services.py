@@ -154,7 +154,7 @@ def test_silence_of_the_device_is_an_unknown_outcome_and_never_repeated(automati
     assert run is not None
     automation.advance(run.id)
 
-    automation.clock.forward(seconds=121)
+    automation.clock.forward(seconds=61)
 
     assert automation.advance(run.id) == "failed"
     run.refresh_from_db()
@@ -337,4 +337,4 @@ def test_runs_that_lost_their_job_are_found(automation: Automation) -> None:
     automation.advance(run.id)
 
     assert queries.stuck_runs(automation.tenant, automation.clock.now()) == []
-    assert queries.stuck_runs(automation.tenant, automation.clock.now() + timedelta(seconds=121)) == [run.id]
+    assert queries.stuck_runs(automation.tenant, automation.clock.now() + timedelta(seconds=61)) == [run.id]

@@ -19,7 +19,7 @@ EVENTS_SHOWN_MAX = 500
 
 @dataclass(frozen=True)
 class TimelineEntry:
-    """One line of the timeline, as the component takes it."""
+    """One line of the timeline, as the component takes it. `type` and `reason` are codes, for machines."""
 
     at: datetime
     title: str
@@ -29,6 +29,8 @@ class TimelineEntry:
     who: str
     url: str = ""
     ledger: int | None = None
+    type: str = ""
+    reason: str = ""
 
 
 @dataclass(frozen=True)
@@ -145,7 +147,8 @@ def _timeline(rows: Sequence[TicketEvent]) -> list[TimelineEntry]:
 
 def _entry(row: TicketEvent, labels: dict[str, str]) -> TimelineEntry:
     line = wording.line(row.type, row.data, labels)
-    return TimelineEntry(row.at, line.title, line.text, line.tone, line.icon, labels.get(row.actor, ""))
+    who, reason = labels.get(row.actor, ""), str(row.data.get("reason") or "")
+    return TimelineEntry(row.at, line.title, line.text, line.tone, line.icon, who, type=row.type, reason=reason)
 
 
 def _panel(state: ClockState) -> ClockPanel:

@@ -43,7 +43,15 @@ def page_json(page: IncidentPage) -> dict[str, Json]:
         "binding": page.binding,
         "clocks": [clock_json(clock) for clock in page.clocks],
         "timeline": [
-            {"at": _time(entry.at), "title": entry.title, "text": entry.text, "who": entry.who or None} for entry in page.timeline
+            {
+                "at": _time(entry.at),
+                "type": entry.type,
+                "title": entry.title,
+                "text": entry.text,
+                "reason": entry.reason or None,
+                "who": entry.who or None,
+            }
+            for entry in page.timeline
         ],
     }
 
