@@ -47,7 +47,7 @@ def photograph(installation: Installation, incident: str) -> None:
         sign_in(page, str(installation.json("link")["url"]))
         device = installation.items("devices")[0]["id"]
         for name, path in {"today": "/", "incident": f"/help-desk/{incident}/", "device": f"/devices/{device}/"}.items():
-            page.goto(installation.url + path)
+            page.goto(f"http://localhost:{installation.port}{path}")
             page.wait_for_timeout(6000)  # the charts move: give them something to show
             page.screenshot(path=PICTURES / f"{name}.png")
         browser.close()
@@ -56,8 +56,9 @@ def photograph(installation: Installation, incident: str) -> None:
 def sign_in(page: Page, link: str) -> None:
     page.goto(link)
     page.locator("input[name=name]").fill("Tara Berg")
+    page.locator("input[name=login]").fill("tara")
     page.get_by_role("button").first.click()
-    page.wait_for_load_state()
+    page.wait_for_url("**/account/welcome/")
 
 
 if __name__ == "__main__":

@@ -1,9 +1,11 @@
 """`kill -9` of each process in turn under load: what was acknowledged is there afterwards, and everything recovers without a hand."""
 
+import json
 import os
 import signal
 import threading
 from collections.abc import Iterator
+from itertools import pairwise
 
 import pytest
 
@@ -11,6 +13,8 @@ from tests.support.installation import Installation, make_installation, remove_i
 
 pytestmark = pytest.mark.journey
 
+# Every ten seconds, plus the seconds in which the agent itself was the one that died.
+GAP_S_MAX = 30
 PROCESSES = ("telemetry", "worker", "web", "agent", "postgres")
 
 
@@ -28,23 +32,23 @@ class Writer(threading.Thread):
     def __init__(self, mainstay: Installation) -> None:
         super().__init__(daemon=True)
         self._mainstay = mainstay
-        self._stop = threading.Event()
+        self._over = threading.Event()
         self.acknowledged: list[str] = []
         self.refused = 0
 
     def run(self) -> None:
         number = 0
-        while not self._stop.is_set():
+        while not self._over.is_set():
             number += 1
             label = f"crash-{number}"
-            done = self._mainstay.run("token", "create", label, "--days", "1", "--json", check=False)
+            done = self._mainstay.run("token", "create", label, "--json", check=False)
             if done.returncode == 0:
                 self.acknowledged.append(label)
             else:
                 self.refused += 1
 
     def finish(self) -> list[str]:
-        self._stop.set()
+        self._over.set()
         self.join(60)
         return self.acknowledged
 
@@ -78,5 +82,23 @@ def _tokens(mainstay: Installation) -> list[dict[str, str]] | None:
     done = mainstay.run("token", "list", "--json", "--all", check=False)
     if done.returncode:
         return None
-    rows: list[dict[str, str]] = __import__("json").loads(done.stdout)["items"]
+    rows: list[dict[str, str]] = json.loads(done.stdout)
     return rows
+
+
+def test_samples_of_the_whole_time_are_there_afterwards(mainstay: Installation) -> None:
+    device = mainstay.items("devices")[0]["id"]
+
+    def complete() -> list[int] | None:
+        chart = mainstay.json("do", "telemetry", "chart", "read", f"device_id={device}", "metric=cpu")
+        steps = [later - earlier for earlier, later in pairwise(_measured(chart))]
+        return steps if steps and max(steps) <= GAP_S_MAX else None
+
+    steps = wait_for(complete, timeout_s=60, what="a processor chart without a hole")
+    assert len(steps) >= 5
+
+
+def _measured(chart: dict[str, list[int]]) -> list[int]:
+    """Return the instants at which a value was measured, in seconds."""
+    values = chart["series"][0]["values"]  # type: ignore[call-overload]  # JSON of the chart
+    return [at for at, value in zip(chart["t"], values, strict=True) if value is not None]

@@ -13,7 +13,9 @@ from django.core.asgi import get_asgi_application
 pages = get_asgi_application()
 
 # These need the loaded applications.
-from asgiref.typing import ASGIReceiveCallable, ASGISendCallable, Scope
+from typing import cast
+
+from asgiref.typing import ASGI3Application, ASGIReceiveCallable, ASGISendCallable, Scope
 from django.conf import settings
 
 from mainstay.config import keys
@@ -25,4 +27,6 @@ agents = intake.make_app(keys.read_or_create(settings.LAYOUT.keys / "reply" / "c
 async def application(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
     """Hand each connection to the part that serves its path."""
     is_agent = scope["type"] == "lifespan" or (scope["type"] == "http" and scope["path"].startswith("/agent/v1/"))
-    await (agents if is_agent else pages)(scope, receive, send)
+    # Django's own annotations are wider than the protocol's.
+    served = agents if is_agent else cast(ASGI3Application, pages)
+    await served(scope, receive, send)

@@ -7,6 +7,7 @@ Invariant: "all quiet" is never said while a source is stale or nothing is watch
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from uuid import UUID
 
 from mainstay.core.access.services import allows
 from mainstay.core.ledger import queries as ledger
@@ -38,7 +39,9 @@ class Quiet:
 
 def needs_you(actor: Actor, clock: Clock) -> list[NeedsYou]:
     """Return what waits for a person, in the order in which it should be met."""
-    return in_order([row for part in NEEDING for row in part(actor, clock)])
+    rows = [row for part in NEEDING for row in part(actor, clock)]
+    covered = frozenset[UUID]().union(*(row.covers for row in rows))
+    return in_order([row for row in rows if row.of not in covered])
 
 
 def handled(actor: Actor, clock: Clock) -> list[Handled]:

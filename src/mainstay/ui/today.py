@@ -6,6 +6,7 @@ Source: experience page, section 2 rule 6.
 
 from dataclasses import dataclass
 from datetime import datetime
+from uuid import UUID
 
 RANKS = {
     "a": "a legal or SLA clock is missed or about to be",
@@ -19,7 +20,10 @@ RANKS = {
 
 @dataclass(frozen=True)
 class NeedsYou:
-    """One row: what, the one next action, and the rule that ranked it. `at` is its deadline, else since when it waits."""
+    """One row: what, the one next action, and the rule that ranked it. `at` is its deadline, else since when it waits.
+
+    of: the record that the row is about. covers: records for which this row speaks too, so that they need no row of their own.
+    """
 
     rank: str
     title: str
@@ -29,6 +33,8 @@ class NeedsYou:
     at: datetime
     tone: str = "warning"
     why: str = ""
+    of: UUID | None = None
+    covers: frozenset[UUID] = frozenset()
 
     @property
     def ranked_by(self) -> str:

@@ -7,6 +7,7 @@ Importable from config.wiring alone, so that nothing reaches an endpoint around 
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
+from typing import cast
 from uuid import UUID
 
 from django.db import connection
@@ -30,7 +31,7 @@ class AgentCommands:
     def seal(self, payload: Mapping[str, Json]) -> SignedCommand:
         """Return the sealed command. Errors: Unavailable("automation.no_command_key") where the key cannot be read."""
         key = self._signing_key()
-        body = canonical.encode(dict(payload))
+        body = canonical.encode(cast(canonical.JSON, payload))  # a float would be refused there, which is what we want
         signer = dsse.Signer(bytes(key.verify_key), lambda message: key.sign(message).signature)
         return SignedCommand(dsse.seal(dsse.COMMAND, body, [signer]).as_json(), hashlib.sha256(body).hexdigest())
 

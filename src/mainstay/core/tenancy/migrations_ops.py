@@ -42,21 +42,17 @@ class RowSecurity(Operation):
         for table in self.tables:
             schema_editor.execute(f'ALTER TABLE "{table}" ENABLE ROW LEVEL SECURITY')
             schema_editor.execute(f'ALTER TABLE "{table}" FORCE ROW LEVEL SECURITY')
-            schema_editor.execute(
-                f'CREATE POLICY tenant_wall ON "{table}" USING ({_TENANT} OR {_SCOPE}) WITH CHECK ({_TENANT})'
-            )
+            schema_editor.execute(f'CREATE POLICY tenant_wall ON "{table}" USING ({_TENANT} OR {_SCOPE}) WITH CHECK ({_TENANT})')
             schema_editor.execute(f'REVOKE TRUNCATE ON "{table}" FROM mainstay_app')
             # Django writes foreign keys at the end of the migration, so they can be replaced only behind them.
             schema_editor.deferred_sql.append(_within_tenant(table))
         for table in self.insert_only:
             schema_editor.execute(_REFUSE_FUNCTION, params=None)
             schema_editor.execute(
-                f'CREATE TRIGGER insert_only BEFORE UPDATE OR DELETE ON "{table}" '
-                "FOR EACH ROW EXECUTE FUNCTION mainstay_refuse_change()"
+                f'CREATE TRIGGER insert_only BEFORE UPDATE OR DELETE ON "{table}" FOR EACH ROW EXECUTE FUNCTION mainstay_refuse_change()'
             )
             schema_editor.execute(
-                f'CREATE TRIGGER insert_only_all BEFORE TRUNCATE ON "{table}" '
-                "FOR EACH STATEMENT EXECUTE FUNCTION mainstay_refuse_change()"
+                f'CREATE TRIGGER insert_only_all BEFORE TRUNCATE ON "{table}" FOR EACH STATEMENT EXECUTE FUNCTION mainstay_refuse_change()'
             )
             schema_editor.execute(f'REVOKE UPDATE, DELETE, TRUNCATE ON "{table}" FROM mainstay_app')
 

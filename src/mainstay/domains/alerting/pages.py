@@ -134,7 +134,7 @@ def _needs(one: Alert) -> NeedsYou:
     is_critical = one.severity >= Severity.CRITICAL
     return NeedsYou(
         rank="b" if is_critical else "f", title=one.summary, text=one.next_action, url=_address(one), label="Look at it",
-        at=one.fired_at or one.bad_since, tone="critical" if is_critical else "warning",
+        at=one.fired_at or one.bad_since, tone="critical" if is_critical else "warning", of=one.id,
     )  # fmt: skip
 
 

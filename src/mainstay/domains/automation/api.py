@@ -3,9 +3,9 @@
 from typing import Any  # a schema member that holds any JSON value
 from uuid import UUID
 
-from django.http import HttpRequest
 from ninja import Router, Schema
 
+from mainstay.core.access.requests import Request
 from mainstay.core.access.services import require
 from mainstay.domains.automation import queries, services
 from mainstay.domains.automation.rules.definitions import RUNBOOKS
@@ -29,21 +29,21 @@ class ModeIn(Schema):
 
 
 @router.get("/runs/{run_id}", operation_id="automation_run_read")
-def read_run(request: HttpRequest, run_id: UUID) -> dict[str, Json]:
+def read_run(request: Request, run_id: UUID) -> dict[str, Json]:
     """Return one run with its trace."""
     require(request.actor, "automation.run.read")
     return queries.trace_json(queries.trace(queries.run(request.actor.readable, run_id)))
 
 
 @router.post("/runs/{run_id}/cancel", operation_id="automation_run_cancel")
-def cancel_run(request: HttpRequest, run_id: UUID) -> dict[str, Json]:
+def cancel_run(request: Request, run_id: UUID) -> dict[str, Json]:
     """Ask a run to stop between two steps."""
     run = services.ask_cancel(actor=request.actor, run_id=run_id, clock=request.clock)
     return {"id": str(run.id), "state": run.state, "is_cancel_asked": run.is_cancel_asked}
 
 
 @router.get("/runbooks", operation_id="automation_runbook_list")
-def list_runbooks(request: HttpRequest) -> list[dict[str, Json]]:
+def list_runbooks(request: Request) -> list[dict[str, Json]]:
     """Return the shipped runbooks and how far each may go."""
     require(request.actor, "automation.runbook.read")
     tenant = request.actor.tenant
@@ -54,7 +54,7 @@ def list_runbooks(request: HttpRequest) -> list[dict[str, Json]]:
 
 
 @router.put("/runbooks/{name}/mode", operation_id="automation_heal_rule_edit")
-def put_mode(request: HttpRequest, name: str, body: ModeIn) -> dict[str, Json]:
+def put_mode(request: Request, name: str, body: ModeIn) -> dict[str, Json]:
     """Choose how far a runbook may go."""
     runbook = RUNBOOKS.get(name)
     if runbook is None or body.mode not in set(Mode):
@@ -64,14 +64,14 @@ def put_mode(request: HttpRequest, name: str, body: ModeIn) -> dict[str, Json]:
 
 
 @router.get("/trust", operation_id="automation_trust_read")
-def read_trust(request: HttpRequest) -> dict[str, Json]:
+def read_trust(request: Request) -> dict[str, Json]:
     """Return what a trust ceremony needs: tenant, devices, the server's public keys, and the documents in force."""
     require(request.actor, "automation.trust.read")
     return queries.ceremony(request.actor.tenant)
 
 
 @router.post("/trust/documents", operation_id="automation_trust_import")
-def import_documents(request: HttpRequest, body: DocumentsIn) -> list[dict[str, Json]]:
+def import_documents(request: Request, body: DocumentsIn) -> list[dict[str, Json]]:
     """Take in signed documents; the server stores them and can make none."""
     rows = services.adopt_documents(actor=request.actor, envelopes=body.envelopes, clock=request.clock)
     return [{"kind": row.kind, "version": row.version, "sha256": row.payload_sha256, "reduced": row.is_reduced} for row in rows]

@@ -2,11 +2,12 @@
 
 from uuid import UUID
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import path
 from django.views.decorators.http import require_POST
 
+from mainstay.core.access.requests import Request
 from mainstay.core.access.services import require
 from mainstay.domains.automation import queries, services
 from mainstay.domains.automation.rules.definitions import RUNBOOKS
@@ -20,7 +21,7 @@ from mainstay.ui.today import Handled
 LISTS = (queries.RUNS,)
 
 
-def runbooks(request: HttpRequest) -> HttpResponse:
+def runbooks(request: Request) -> HttpResponse:
     """The shipped runbooks, how far each may go, and what self-healing decided last."""
     require(request.actor, "automation.runbook.read")
     rows = [(runbook, queries.heal_mode(request.actor.tenant, runbook.trigger)) for runbook in RUNBOOKS.values()]
@@ -29,7 +30,7 @@ def runbooks(request: HttpRequest) -> HttpResponse:
 
 
 @require_POST
-def set_mode(request: HttpRequest, name: str) -> HttpResponse:
+def set_mode(request: Request, name: str) -> HttpResponse:
     """Choose how far a runbook may go."""
     runbook = RUNBOOKS.get(name)
     if runbook is None or request.POST.get("mode") not in set(Mode):
@@ -38,7 +39,7 @@ def set_mode(request: HttpRequest, name: str) -> HttpResponse:
     return redirect("automation:runbooks")
 
 
-def run(request: HttpRequest, run_id: UUID) -> HttpResponse:
+def run(request: Request, run_id: UUID) -> HttpResponse:
     """One run, with everything that led to it and came of it."""
     require(request.actor, "automation.run.read")
     found = queries.run(request.actor.readable, run_id)
@@ -46,7 +47,7 @@ def run(request: HttpRequest, run_id: UUID) -> HttpResponse:
 
 
 @require_POST
-def cancel(request: HttpRequest, run_id: UUID) -> HttpResponse:
+def cancel(request: Request, run_id: UUID) -> HttpResponse:
     """Ask a run to stop between two steps."""
     services.ask_cancel(actor=request.actor, run_id=run_id, clock=request.clock)
     return redirect("automation:run", run_id=run_id)

@@ -242,7 +242,8 @@ def search(actor: Actor, text: str, limit: int) -> list[Found]:
 
 
 def _needs_you(row: queries.Pressing) -> NeedsYou:
-    return NeedsYou(row.rank, row.title, row.text, _address(row.incident_id), "Open", row.at, row.tone, row.why)
+    address = _address(row.incident_id)
+    return NeedsYou(row.rank, row.title, row.text, address, "Open", row.at, row.tone, row.why, of=row.incident_id, covers=row.alerts)
 
 
 def by_reference(request: Request, reference: str) -> HttpResponse:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import cast
 from uuid import UUID
 
 from django.urls import reverse
@@ -93,7 +94,7 @@ class Trace:
 def trace(found: Run) -> Trace:
     """Return the whole story of a run."""
     results = {str(one.command_id): one for one in CommandResult.objects.filter(tenant=found.tenant, command_id__in=_command_ids(found))}
-    steps = [
+    steps: list[dict[str, object]] = [
         {
             "path": step.path,
             "state": step.state,
@@ -123,8 +124,13 @@ def trace_json(told: Trace) -> dict[str, Json]:
         "device_id": str(found.device_id) if found.device_id else None,
         "started_at": found.started_at.isoformat(),
         "ended_at": found.ended_at.isoformat() if found.ended_at else None,
-        "steps": [{key: value.isoformat() if isinstance(value, datetime) else value for key, value in step.items()} for step in told.steps],
+        "steps": [{key: _as_json(value) for key, value in step.items()} for step in told.steps],
     }
+
+
+def _as_json(value: object) -> Json:
+    """Return a member of a step as JSON; its values come from JSON columns, but for the instants."""
+    return value.isoformat() if isinstance(value, datetime) else cast(Json, value)
 
 
 def _command_ids(found: Run) -> list[UUID]:

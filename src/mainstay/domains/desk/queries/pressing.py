@@ -1,12 +1,13 @@
 """Incidents that need a person now, and incidents that somebody looks for."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.db.models import Q
 
 from mainstay.domains.desk.models import Ticket
+from mainstay.domains.desk.queries.incidents import alerts_of
 from mainstay.domains.desk.rules.tickets import LIVE, PERSON_QUEUE
 from mainstay.kernel.actors import Actor
 from mainstay.kernel.errors import NotFound
@@ -26,13 +27,15 @@ class Pressing:
     at: datetime
     tone: str
     why: str
+    alerts: frozenset[UUID] = frozenset()
 
 
 def pressing_incidents(actor: Actor, now: datetime) -> list[Pressing]:
     """Return live incidents whose promise is broken or due within the hour, that were handed over, or that nobody took."""
     rows = Ticket.objects.filter(tenant__in=actor.readable, kind="incident", status__in=[*LIVE])
     wanted = Q(is_breached=True) | Q(next_due_at__lte=now + SOON) | Q(queue=PERSON_QUEUE) | Q(owner="", priority__lte=2)
-    return [_pressing(row, now) for row in rows.filter(wanted).order_by("priority", "next_due_at", "id")[:PRESSING_MAX]]
+    pressing = rows.filter(wanted).order_by("priority", "next_due_at", "id")[:PRESSING_MAX]
+    return [replace(_pressing(row, now), alerts=frozenset(alerts_of(row.tenant, row.id))) for row in pressing]
 
 
 def search_incidents(actor: Actor, text: str, limit: int) -> list[Ticket]:

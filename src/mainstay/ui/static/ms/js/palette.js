@@ -4,6 +4,9 @@ const WAIT_MS = 90;
 let asked = 0;
 let timer = 0;
 let returnTo = null;
+// The text that the shown answers belong to, and whether Enter was pressed before they came.
+let answered = null;
+let enterWaits = false;
 
 const dialog = () => document.getElementById('ms-palette');
 const field = () => document.getElementById('ms-palette-input');
@@ -14,6 +17,9 @@ const open = () => {
   returnTo = document.activeElement;
   dialog().showModal();
   field().value = '';
+  answered = null;
+  enterWaits = false;
+  place().replaceChildren();
   ask();
 };
 
@@ -32,13 +38,23 @@ const option = (hit, index) => {
 
 const ask = async () => {
   const number = ++asked;
+  const text = field().value;
   const base = document.querySelector('meta[name="ms-palette"]')?.content;
   if (!base) return;
-  const answer = await fetch(`${base}?q=${encodeURIComponent(field().value)}`, { headers: { Accept: 'application/json' } }).catch(() => null);
+  const answer = await fetch(`${base}?q=${encodeURIComponent(text)}`, { headers: { Accept: 'application/json' } }).catch(() => null);
   if (!answer?.ok || number !== asked) return;
   const { hits } = await answer.json();
   place().replaceChildren(...hits.map(option));
   choose(0);
+  answered = text;
+  if (enterWaits) go();
+};
+
+// Enter means the first answer to what was typed, not to what was typed a moment ago.
+const go = () => {
+  enterWaits = answered !== field().value;
+  const url = enterWaits ? null : place().children[chosen()]?.dataset.url;
+  if (url) location.assign(url);
 };
 
 const choose = (index) => {
@@ -57,8 +73,7 @@ const onKey = (event) => {
     choose(chosen() + (event.key === 'ArrowDown' ? 1 : -1));
   } else if (event.key === 'Enter' && !event.isComposing) {
     event.preventDefault();
-    const url = place().children[chosen()]?.dataset.url;
-    if (url) location.assign(url);
+    go();
   }
 };
 
@@ -76,7 +91,7 @@ export const startPalette = () => {
     const item = target?.closest('#ms-palette-list [data-url]');
     if (item) location.assign(item.dataset.url);
   });
-  field().addEventListener('input', () => { clearTimeout(timer); timer = setTimeout(ask, WAIT_MS); });
+  field().addEventListener('input', () => { enterWaits = false; clearTimeout(timer); timer = setTimeout(ask, WAIT_MS); });
   field().addEventListener('keydown', onKey);
   dialog().addEventListener('close', () => returnTo?.focus?.());
 };
