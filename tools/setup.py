@@ -36,6 +36,7 @@ def main() -> int:
         if arguments.dev:
             install_list("dev")
         install_project()
+        compile_sources()
         fetch_front_end()
         if arguments.dev:
             ensure_chromium()
@@ -72,6 +73,11 @@ def install_project() -> None:
     say("installing the project in place")
     pip("install", "--no-deps", "--no-build-isolation", "-e", str(ROOT))
     remember("project", sources)
+
+
+def compile_sources() -> None:
+    """Compile our own modules once, here: the processes run as users who may not write into the clone, and would do it at each start."""
+    subprocess.run([PYTHON, "-m", "compileall", "-q", ROOT / "src"], check=True)
 
 
 def fetch_front_end() -> None:

@@ -98,3 +98,9 @@ def test_a_database_url_without_a_name_is_refused_without_its_password() -> None
 
     assert "names no database" in refused.value.message
     assert "secret" not in refused.value.message
+
+
+def test_in_a_clone_the_data_folder_is_var() -> None:
+    clone = Path(__file__).resolve().parents[2]
+
+    assert Layout.from_environment({}).data == clone / "var"
