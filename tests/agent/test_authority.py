@@ -423,6 +423,19 @@ def test_a_command_of_a_later_policy_waits_for_it(helper, tenancy, launcher) -> 
     assert chain(helper) == [("held", "epoch_ahead"), ("started", None), ("done", None)]
 
 
+def test_a_server_cannot_pile_up_waiting_commands(helper, tenancy, monkeypatch) -> None:
+    monkeypatch.setattr("mainstay_agent.authority.memory.HELD_MAX", 2)
+    waiting = [tenancy.deliver(tenancy.command(policy_epoch=2)) for _ in range(3)]
+
+    assert [submit(helper, delivery) for delivery in waiting] == [
+        ("held", "epoch_ahead"),
+        ("held", "epoch_ahead"),
+        ("refused", "spool_full"),
+    ]
+    assert submit(helper, waiting[0]) == ("quiet", "epoch_ahead")
+    assert len(helper.authority.memory.held()) == 2
+
+
 def test_a_held_command_survives_a_restart_and_ends_at_its_time(helper, open_helper, tenancy, launcher, clock) -> None:
     submit(helper, tenancy.deliver(tenancy.command(policy_epoch=2)))
     helper.authority.store.close()

@@ -173,6 +173,8 @@ class Authority:
         command, digest = verdict.command, verdict.payload_sha256
         if command is None or digest is None:
             return Submitted("quiet", verdict.code)
+        if not self.memory.has_room(digest) or self.chain.is_full():
+            return self._refuse(replace(verdict, code="spool_full", held=False), envelope)
         held = Held(digest, str(verdict.code), envelope, issue_text, _payload_of(envelope), command.exp)
         with self.store.transaction():
             if not self.memory.hold(held):
@@ -209,6 +211,8 @@ class Authority:
         if command is None or action is None or digest is None:
             raise AssertionError("an accepted verdict names its command")
         if len(self._active) >= RUNNING_MAX:
+            if not self.memory.has_room(digest):
+                return self._refuse(replace(verdict, code="spool_full"), payload)
             held = Held(digest, "locked", canonical.encode(None), "null", payload, command.exp)
             return Submitted("held" if self.memory.hold(held) else "quiet", "locked")
         if verdict.checkpoint is not None:

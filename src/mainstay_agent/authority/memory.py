@@ -67,6 +67,12 @@ class Memory:
         with self._store.reading() as database:
             return [(digest, payload) for digest, payload in database.execute("SELECT payload_sha256, payload FROM running")]
 
+    def has_room(self, payload_sha256: str) -> bool:
+        """Tell whether a command may wait: it does already, or fewer than the limit do."""
+        with self._store.reading() as database:
+            waiting = {digest for (digest,) in database.execute("SELECT payload_sha256 FROM held")}
+        return payload_sha256 in waiting or len(waiting) < HELD_MAX
+
     def hold(self, one: Held) -> bool:
         """Keep a command for later; tell whether it is new."""
         with self._store.transaction() as database:
