@@ -21,7 +21,7 @@ from mainstay.domains.automation import tasks as automation_tasks
 from mainstay.domains.automation.services import ports
 from mainstay.domains.desk import tasks as desk_tasks
 from mainstay.engines.layout import Layout
-from mainstay.flows import alert_to_incident, incident_to_action, run_to_incident
+from mainstay.flows import alert_to_incident, finding_to_incident, incident_to_action, run_to_incident
 
 CONSUMERS: dict[str, tuple[outbox.Consumer, ...]] = {
     "unit.changed": (alerting_tasks.on_device_event,),
@@ -32,6 +32,7 @@ CONSUMERS: dict[str, tuple[outbox.Consumer, ...]] = {
     "alert.fired": (alert_to_incident.open_or_join_incident,),
     "alert.joined": (alert_to_incident.open_or_join_incident,),
     "alert.resolved": (alert_to_incident.recover_incident,),
+    **dict.fromkeys(finding_to_incident.SENTENCES, (finding_to_incident.open_incident,)),
     "incident.opened": (incident_to_action.consider_healing,),
     "incident.reopened": (incident_to_action.consider_healing,),
     "healing.declined": (incident_to_action.hand_over_declined,),

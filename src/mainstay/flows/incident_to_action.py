@@ -3,6 +3,7 @@
 from uuid import UUID
 
 from mainstay.core.jobs.outbox import Event
+from mainstay.domains.alerting import queries as alerting
 from mainstay.domains.automation import services as automation
 from mainstay.domains.automation.rules.healing import SENTENCES, HealReason
 from mainstay.domains.desk import services as desk
@@ -12,8 +13,8 @@ from mainstay.kernel.clock import Clock
 
 def consider_healing(event: Event, actor: Actor, clock: Clock) -> None:
     alert = event.payload.get("alert")
-    if alert is None:
-        return  # opened by a person: there is no signal that a runbook could answer
+    if alert is None or not alerting.is_alert(event.tenant, UUID(str(alert))):
+        return  # opened by a person or by a finding: there is no signal that a runbook could answer
     considered = automation.consider_healing(actor=actor, incident_id=event.subject_id, alert_id=UUID(str(alert)), clock=clock)
     if considered.run_id is not None:
         # In the same transaction as the run: a recovery that arrives a moment later must find the incident held by it.

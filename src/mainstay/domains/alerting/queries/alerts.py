@@ -78,6 +78,11 @@ def alert_brief(tenant: UUID, alert_id: UUID) -> AlertBrief:
     )  # fmt: skip
 
 
+def is_alert(tenant: UUID, alert_id: UUID) -> bool:
+    """Tell whether an id is an alert of the tenant."""
+    return Alert.objects.filter(tenant=tenant, id=alert_id).exists()
+
+
 def is_well(tenant: UUID, alert_id: UUID) -> bool:
     """Tell whether an alert has resolved and its fingerprint has no new episode."""
     one = alert(tenant, alert_id)
