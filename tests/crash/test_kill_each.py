@@ -15,7 +15,7 @@ pytestmark = pytest.mark.journey
 
 # Every ten seconds, plus the seconds in which the agent itself was the one that died.
 GAP_S_MAX = 30
-PROCESSES = ("telemetry", "worker", "web", "agent", "postgres")
+PROCESSES = ("telemetry", "worker", "web", "agent", "helper", "postgres")
 
 
 @pytest.fixture(scope="module")

@@ -40,10 +40,12 @@ def register(app: typer.Typer) -> None:
     app.add_typer(database, name="db")
 
 
-def up() -> None:
+def up(lan: Annotated[bool, typer.Option("--lan", help="Open the TLS listener, so that other machines can join.")] = False) -> None:
     """Start everything on this machine, keep it running, and print the address. Ctrl-C stops in order."""
-    layout = Layout.from_environment()
+    layout = Layout.from_environment({**os.environ, "MAINSTAY_LAN": "true"} if lan else None)
     say(f"\n  Mainstay     data {layout.data}     no account, nothing leaves this machine")
+    if layout.has_lan:
+        say(f"  Other machines reach it at {layout.lan_url}, with this installation's own certificate")
     raise typer.Exit(Supervisor(layout, say).run(lambda: plan_of(layout)))
 
 

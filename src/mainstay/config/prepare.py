@@ -15,6 +15,7 @@ from django.conf import settings
 from nacl.signing import SigningKey
 
 from mainstay.config import keys
+from mainstay.core.access import tls
 from mainstay.core.access.bootstrap import bootstrap
 from mainstay.core.tenancy.wall import assert_isolated
 from mainstay.domains.automation import services as automation
@@ -30,6 +31,9 @@ def main() -> int:
     bootstrap(clock, secrets_dir=layout.secrets, host_name=socket.gethostname())
     reply_key = SigningKey(keys.read_or_create(layout.keys / "reply" / "current"))
     automation.register_signer(purpose="reply", public_key=bytes(reply_key.verify_key), clock=clock)
+    if layout.has_lan:
+        authority = tls.ensure_authority(layout.tls, names=layout.extra_hosts, clock=clock)
+        (layout.tls / "server.spki").write_text(authority.spki_sha256)
     telemetry.apply_schema(telemetry_queries.engine(), clock)
     return 0
 

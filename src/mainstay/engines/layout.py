@@ -6,11 +6,14 @@ Does not own: making folders (engines.ground) or starting anything. Invariant: r
 
 import hashlib
 import os
+import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
+
+import psutil
 
 from mainstay.engines.settings import Value, read_settings
 from mainstay.kernel.errors import Invalid, Unavailable
@@ -27,7 +30,7 @@ ROLES: Mapping[Role, str] = {
     "backup": "mainstay_backup",
     "admin": "postgres",
 }
-PROCESSES = ("postgres", "telemetry", "web", "worker", "agent", "helper")
+PROCESSES = ("postgres", "telemetry", "web", "lan", "worker", "agent", "helper")
 SYSTEM_USERS: Mapping[str, str] = {
     "postgres": "mainstay-db",
     "telemetry": "mainstay-telemetry",
@@ -188,9 +191,24 @@ class Layout:
         return f"http://localhost:{self.port}"
 
     @property
+    def has_lan(self) -> bool:
+        return bool(self.settings["web.lan"])
+
+    @property
+    def lan_port(self) -> int:
+        return int(str(self.settings["web.lan_port"]))
+
+    @property
+    def lan_url(self) -> str:
+        """The address at which another machine joins."""
+        return f"https://{self.extra_hosts[0]}:{self.lan_port}"
+
+    @property
     def extra_hosts(self) -> list[str]:
+        """Host names besides loopback that are answered and stand in the certificate: those set, else this machine's own with `--lan`."""
         hosts = self.settings["web.hosts"]
-        return list(hosts) if isinstance(hosts, tuple) else []
+        named = list(hosts) if isinstance(hosts, tuple) else []
+        return named or (own_names() if self.has_lan else [])
 
     @property
     def has_embedded_postgres(self) -> bool:
@@ -242,6 +260,12 @@ class Layout:
                 "engines.telemetry_not_started", f"the telemetry engine was not started; run mainstay up ({problem})"
             ) from problem
         return telemetry_url(port, secret)
+
+
+def own_names() -> list[str]:
+    """Return the host name of this machine and its addresses that others can reach, in a stable order."""
+    found = (entry.address for entries in psutil.net_if_addrs().values() for entry in entries if entry.family == socket.AF_INET)
+    return [socket.gethostname(), *sorted(address for address in found if not address.startswith("127."))]
 
 
 def telemetry_url(port: int, secret: str) -> str:

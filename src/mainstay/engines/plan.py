@@ -81,7 +81,8 @@ def _schema(installation: Installation) -> Stage:
 
 
 def _processes(installation: Installation) -> Stage:
-    processes = (installation.web(), installation.worker())
+    lan = (installation.lan(),) if installation.layout.has_lan else ()
+    processes = (installation.web(), *lan, installation.worker())
     return Stage("processes", lambda: ", ".join(one.name for one in processes), processes)
 
 

@@ -7,6 +7,7 @@ by module, so the engines import none of them. Invariant: a process is given the
 import http.client
 import os
 import signal
+import socket
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -56,10 +57,17 @@ class Installation:
         return Process("telemetry", process.argv(), self.environment("telemetry"), process.is_ready, stop_s=30)
 
     def web(self) -> Process:
-        command = [sys.executable, "-m", "granian", "--interface", "asgi", "--host", LOOPBACK, "--port", str(self.layout.port)]
-        command += ["--workers", "1", "--runtime-mode", "st", "--loop", "asyncio", "--no-ws", "--log-level", "warning"]
-        command += ["--workers-kill-timeout", "10", "mainstay.config.asgi:application"]
+        command = granian("--host", LOOPBACK, "--port", str(self.layout.port))
         return Process("web", self.launched("web", command), self.environment("web"), lambda: answers_http(self.layout.port))
+
+    def lan(self) -> Process:
+        """The same application behind TLS, for browsers and agents of other machines."""
+        certificate, key = self.layout.tls / "server.pem", self.layout.tls / "server.key"
+        command = granian(
+            *("--host", "0.0.0.0", "--port", str(self.layout.lan_port)),  # noqa: S104 - opened only when the owner asks for it
+            *("--ssl-certificate", str(certificate), "--ssl-keyfile", str(key)),
+        )
+        return Process("lan", self.launched("web", command), self.environment("web"), lambda: takes_connections(self.layout.lan_port))
 
     def worker(self) -> Process:
         return self._python("worker", "mainstay.config.worker")
@@ -95,7 +103,9 @@ class Installation:
             return common | self._chosen("telemetry.memory_mb")
         if process == "postgres":
             return common
-        keys = ["database.url", "web.hosts", "web.label"] + (["database.ledger_url"] if process == "worker" else [])
+        keys = ["database.url", "web.hosts", "web.label", "web.lan", "web.lan_port"] + (
+            ["database.ledger_url"] if process == "worker" else []
+        )
         return common | _DJANGO | self._chosen(*keys) | {"MAINSTAY_TELEMETRY_URL": self.telemetry_url}
 
     def launched(self, process: str, command: Sequence[str]) -> list[str]:
@@ -111,6 +121,22 @@ class Installation:
     def _chosen(self, *keys: str) -> dict[str, str]:
         values = {setting.variable: self.layout.settings[setting.key] for setting in SETTINGS if setting.key in keys}
         return {name: ",".join(value) if isinstance(value, tuple) else str(value) for name, value in values.items() if value}
+
+
+def granian(*listener: str) -> list[str]:
+    """Return the command of an ASGI server for a listener."""
+    command = [sys.executable, "-m", "granian", "--interface", "asgi", *listener]
+    command += ["--workers", "1", "--runtime-mode", "st", "--loop", "asyncio", "--no-ws", "--log-level", "warning"]
+    return [*command, "--workers-kill-timeout", "10", "mainstay.config.asgi:application"]
+
+
+def takes_connections(port: int) -> bool:
+    """Tell whether something listens on a port of this machine."""
+    try:
+        with socket.create_connection((LOOPBACK, port), timeout=5):
+            return True
+    except OSError:
+        return False
 
 
 def answers_http(port: int) -> bool:

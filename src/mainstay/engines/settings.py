@@ -28,6 +28,8 @@ class Setting:
 
 SETTINGS = (
     Setting("web.port", "MAINSTAY_PORT", 8080, "port of the web process on loopback"),
+    Setting("web.lan", "MAINSTAY_LAN", False, "open the TLS listener, so that other machines can join"),
+    Setting("web.lan_port", "MAINSTAY_LAN_PORT", 8443, "port of the TLS listener, on every address of this machine"),
     Setting("web.hosts", "MAINSTAY_HOSTS", (), "further host names that the web process answers to"),
     Setting("web.label", "MAINSTAY_LABEL", "", "a word that every page shows, such as DEMO"),
     Setting("database.url", "MAINSTAY_DATABASE_URL", "", "PostgreSQL of the runtime role; empty means the embedded one"),

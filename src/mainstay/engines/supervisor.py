@@ -88,6 +88,8 @@ class Supervisor:
     def _start(self, plan: Plan) -> None:
         began = time.monotonic()
         ports.require_free(self.layout.port, setting="web.port", config_file=self.layout.config_file)
+        if self.layout.has_lan:
+            ports.require_free(self.layout.lan_port, setting="web.lan_port", config_file=self.layout.config_file)
         for stage in plan.stages:
             mark = time.monotonic()
             text = self._pass(stage)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from uuid import UUID
 
 from django import forms
+from django.conf import settings
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
@@ -117,10 +118,16 @@ def add(request: Request) -> HttpResponse:
             needs_approval=values["needs_approval"],
         )  # fmt: skip
     status = 422 if request.method == "POST" and made is None else 200
-    join_line = f"mainstay-agent join {request.scheme}://{request.get_host()} {made.code}" if made else ""
+    join_line = f"mainstay-agent join {_join_address(request)} --code {made.code}" if made else ""
     response = render(request, "estate/add.html", {"form": form, "made": made, "join_line": join_line}, status=status)
     response["Cache-Control"] = "no-store"
     return response
+
+
+def _join_address(request: Request) -> str:
+    """Return the address that another machine can reach; without the TLS listener that is only this machine's own."""
+    layout = settings.LAYOUT
+    return layout.lan_url if layout.has_lan else f"{request.scheme}://{request.get_host()}"
 
 
 def today(actor: Actor, clock: Clock) -> list[NeedsYou]:
