@@ -162,6 +162,7 @@ class Installation:
             "NO_COLOR": "1",
         }
         self.up: subprocess.Popen[bytes] | None = None
+        self.ready_at = 0.0
 
     @property
     def url(self) -> str:
@@ -175,6 +176,7 @@ class Installation:
                 [sys.executable, "-m", "mainstay.cli", "up"], env=self.environ, stdout=log, stderr=log, stdin=subprocess.DEVNULL
             )
         wait_for(self._ready, timeout_s=timeout_s, what=f"mainstay up; its log ends with: {self.log_tail()}")
+        self.ready_at = time.time()
         return time.monotonic() - began
 
     def _ready(self) -> bool | None:
