@@ -1,7 +1,4 @@
-"""What clickhouse-connect must find, on the embedded engine exactly as on a server.
-
-The same tests run against a ClickHouse server where MAINSTAY_TEST_CLICKHOUSE names one by URL.
-"""
+"""What clickhouse-connect must find on the embedded engine."""
 
 import gzip
 import http.client

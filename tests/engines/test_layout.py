@@ -104,3 +104,7 @@ def test_in_a_clone_the_data_folder_is_var() -> None:
     clone = Path(__file__).resolve().parents[2]
 
     assert Layout.from_environment({}).data == clone / "var"
+
+
+def test_a_label_is_any_text() -> None:
+    assert Layout.from_environment({"MAINSTAY_DATA": "/tmp/x", "MAINSTAY_LABEL": "DEMO"}).settings["web.label"] == "DEMO"

@@ -54,7 +54,9 @@ class Story:
         """Start, hold the ceremony, kill the service, print what happens, and stay until Ctrl-C."""
         up = subprocess.Popen([*_MAINSTAY, "up"], env=self.environ)
         try:
-            _until(self._is_ready, READY_S, "the installation to be ready")
+            _until(lambda: self._is_ready() or up.poll() is not None, READY_S, "the installation to be ready")
+            if up.poll() is not None:
+                raise Unavailable("demo.not_started", "The installation did not start; the lines above say why.", retryable=False)
             if os.geteuid() == 0:
                 self._repair()
             else:
@@ -65,7 +67,8 @@ class Story:
             print("\n  Stopping.")
         finally:
             demo_service.stop(self.folder)
-            up.send_signal(signal.SIGTERM)
+            if up.poll() is None:
+                up.send_signal(signal.SIGTERM)
             up.wait()
 
     def _is_ready(self) -> bool:

@@ -107,11 +107,12 @@ def _from_text(setting: Setting, text: str) -> Value:
 
 
 def _sound(setting: Setting, value: Value, where: str) -> Value:
-    if setting.key == "web.port" and not (isinstance(value, int) and 1 <= value <= 65535):
+    if setting.key in ("web.port", "web.lan_port") and not (isinstance(value, int) and 1 <= value <= 65535):
         raise _invalid(f"{where}: {setting.key} must lie between 1 and 65535, not {value}")
-    schemes = {"database": ("postgresql://", "postgres://"), "telemetry": ("http://", "https://")}
-    if isinstance(value, str) and value and not value.startswith(schemes[setting.key.split(".")[0]]):
-        raise _invalid(f"{where}: {setting.key} must begin with {' or '.join(schemes[setting.key.split('.')[0]])}")
+    # Only the addresses of the engines are URLs; a label is whatever its owner likes.
+    schemes = {"database": ("postgresql://", "postgres://"), "telemetry": ("http://", "https://")}.get(setting.key.split(".")[0])
+    if schemes and isinstance(value, str) and value and not value.startswith(schemes):
+        raise _invalid(f"{where}: {setting.key} must begin with {' or '.join(schemes)}")
     return value
 
 
