@@ -37,6 +37,7 @@ INSTALLED_APPS = [
     "mainstay.domains.alerting",
     "mainstay.domains.desk",
     "mainstay.domains.automation",
+    "mainstay.domains.assurance",
     "mainstay.console",
     "mainstay.config.apps.WiringConfig",
 ]

@@ -1,0 +1,75 @@
+"""What a check may look at: the facts of one host, each with its age, its hash and the command that gave it.
+
+Owns: the shape, and the rule that a stale or missing group is unknown (security page, section 5, rule 1).
+Does not own: where facts come from (`queries`), what they mean (`rules.checks`).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from mainstay.kernel.json import JSON
+
+FRESH_FOR = timedelta(hours=24)
+
+
+class Role(StrEnum):
+    """What a host is for, as people said or as its hardware and packages show; some checks hold for some roles only."""
+
+    SERVER = "server"
+    WORKSTATION = "workstation"
+    LAPTOP = "laptop"
+    ROUTER = "router"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One command or file that a group was read from. `raw_sha256` covers the raw output; `excerpt` is redacted and short."""
+
+    command: str
+    raw_sha256: str
+    excerpt: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """One fact group. Exactly one of `body` and `unknown` is set; `sha256` covers the canonical JSON of the body."""
+
+    name: str
+    collected_at: datetime
+    sha256: str
+    collector: str
+    body: Mapping[str, JSON] | None = None
+    unknown: str = ""
+    sources: tuple[Source, ...] = ()
+
+
+class NotKnown(Exception):
+    """A check cannot judge. `reason` is a code such as `needs_helper`, `running`, `stale`, `missing`, `contradictory`."""
+
+    def __init__(self, reason: str, group: str = "") -> None:
+        super().__init__(f"{group}: {reason}" if group else reason)
+        self.reason, self.group = reason, group
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """The facts of one device as they stood at `as_of`."""
+
+    device_id: str
+    name: str
+    as_of: datetime
+    role: Role = Role.SERVER
+    groups: Mapping[str, Group] = field(default_factory=dict)
+
+    def group(self, name: str) -> Mapping[str, JSON]:
+        """Return the body of a group. Errors: NotKnown when it is missing, unknown at its source, or older than 24 hours."""
+        group = self.groups.get(name)
+        if group is None:
+            raise NotKnown("missing", name)
+        if group.body is None:
+            raise NotKnown(group.unknown or "missing", name)
+        if self.as_of - group.collected_at > FRESH_FOR:
+            raise NotKnown("stale", name)
+        return group.body
