@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from mainstay.kernel.json import JSON
+from mainstay.kernel.json import JsonObject
 
 FRESH_FOR = timedelta(hours=24)
 
@@ -40,7 +40,7 @@ class Group:
     collected_at: datetime
     sha256: str
     collector: str
-    body: Mapping[str, JSON] | None = None
+    body: JsonObject | None = None
     unknown: str = ""
     sources: tuple[Source, ...] = ()
 
@@ -63,7 +63,7 @@ class Host:
     role: Role = Role.SERVER
     groups: Mapping[str, Group] = field(default_factory=dict)
 
-    def group(self, name: str) -> Mapping[str, JSON]:
+    def group(self, name: str) -> JsonObject:
         """Return the body of a group. Errors: NotKnown when it is missing, unknown at its source, or older than 24 hours."""
         group = self.groups.get(name)
         if group is None:
