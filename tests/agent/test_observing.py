@@ -1,6 +1,7 @@
 """Samples, services and log lines: pure parsers, and the watch that reports a change once."""
 
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -165,8 +166,10 @@ def test_a_script_without_status_is_never_asked(tmp_path: Path) -> None:
 
 
 class Status:
-    def __init__(self) -> None:
-        self.output = Output(0, "running (pid 42)")
+    """A status command that counts how often it was run."""
+
+    def __init__(self, output: Output | None = None) -> None:
+        self.output = output or Output(0, "running (pid 42)")
         self.calls = 0
 
     def run(self, argv: Any, *, timeout_s: float = 30) -> Output:
@@ -201,6 +204,94 @@ def test_a_reused_process_number_is_not_taken_for_the_service(tmp_path: Path) ->
     status.output = Output(1, "")
 
     assert [one["state"] for one in watch.look()] == ["failed"]
+
+
+def a_process(root: Path, pid: int, started: str, *argv: str) -> None:
+    folder = root / "proc" / str(pid)
+    folder.mkdir(parents=True)
+    (folder / "stat").write_text(f"{pid} (a b) c) S 1 {' '.join(['0'] * 17)} {started} 0 0")
+    (folder / "cmdline").write_bytes(b"".join(word.encode() + b"\0" for word in argv))
+
+
+def a_watch(root: Path, status: Status, clock: FixedClock, **more: tuple[str, ...]) -> Watch:
+    watch = Watch(Machine(root=root, executor=status, clock=clock))
+    watch.follow([Definition("web", "web", "argv", status=("/opt/web/ctl", "status"), **more)])
+    return watch
+
+
+def looks(watch: Watch, clock: FixedClock, count: int) -> list[str]:
+    """Look so often, two seconds apart; return the states that were reported."""
+    reported = []
+    for _ in range(count):
+        clock.advance(2)
+        reported += [str(one["state"]) for one in watch.look()]
+    return reported
+
+
+@pytest.mark.parametrize("before", [(), ("/usr/bin/python3",), ("/usr/bin/env", "python3")])
+def test_a_process_with_the_start_command_is_the_service(tmp_path: Path, before: tuple[str, ...]) -> None:
+    a_process(tmp_path, 7, "70", "/opt/web/server", "start")
+    a_process(tmp_path, 8, "80", "/opt/web/server", "status")
+    a_process(tmp_path, 9, "90", *before, "/opt/web/server", "start", "-f")
+    clock, status = FixedClock(NOW_MS), Status(Output(0, "fine"))
+    watch = a_watch(tmp_path, status, clock, start=("/opt/web/server", "start", "-f"))
+    watch.look()
+
+    assert (looks(watch, clock, 9), status.calls) == ([], 1)
+    status.output = Output(3, "")
+    shutil.rmtree(tmp_path / "proc/9")
+    assert (looks(watch, clock, 1), status.calls) == (["stopped"], 2)
+
+
+def test_any_lost_process_of_a_service_is_a_reason_to_ask(tmp_path: Path) -> None:
+    a_process(tmp_path, 7, "70", "/opt/web/server")
+    a_process(tmp_path, 8, "80", "/opt/web/server")
+    clock, status = FixedClock(NOW_MS), Status(Output(0, "fine"))
+    watch = a_watch(tmp_path, status, clock, start=("/opt/web/server",))
+    watch.look()
+    shutil.rmtree(tmp_path / "proc/8")
+
+    assert (looks(watch, clock, 3), status.calls) == ([], 2)
+
+
+@pytest.mark.parametrize(
+    ("path", "stop"), [("srv/web.pid", ("kill", "--pid-file=/srv/web.pid")), ("run/web.pid", ()), ("run/web/web.pid", ())]
+)
+def test_a_pid_file_names_the_service(tmp_path: Path, path: str, stop: tuple[str, ...]) -> None:
+    a_process(tmp_path, 7, "70", "web: master")
+    (tmp_path / path).parent.mkdir(parents=True)
+    (tmp_path / path).write_text("7\n")
+    clock, status = FixedClock(NOW_MS), Status(Output(0, "fine"))
+    watch = a_watch(tmp_path, status, clock, start=("/opt/web/server",), stop=stop)
+    watch.look()
+
+    assert (looks(watch, clock, 9), status.calls) == ([], 1)
+
+
+def test_a_service_that_hangs_with_its_process_alive_is_seen_at_the_next_full_look(tmp_path: Path) -> None:
+    a_process(tmp_path, 42, "70", "web")
+    clock, status = FixedClock(NOW_MS), Status()
+    watch = a_watch(tmp_path, status, clock)
+    watch.look()
+    status.output = Output(1, "does not answer (pid 42)")
+
+    assert (looks(watch, clock, 9), status.calls) == ([], 1)
+    assert (looks(watch, clock, 1), status.calls) == (["failed"], 2)
+
+
+def test_a_service_whose_process_nobody_knows_is_asked_less_often_once_it_has_settled(tmp_path: Path) -> None:
+    clock, status = FixedClock(NOW_MS), Status(Output(0, "fine"))
+    watch = a_watch(tmp_path, status, clock)
+    watch.look()
+
+    looks(watch, clock, 29)
+    assert status.calls == 30  # every two seconds for a minute
+    looks(watch, clock, 15)
+    assert status.calls == 33  # then every ten
+
+    watch.hurry()
+    looks(watch, clock, 5)
+    assert status.calls == 38  # closely again while something is done to it
 
 
 # Subprocesses

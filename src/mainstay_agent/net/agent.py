@@ -307,6 +307,7 @@ class Device:
         if fetched:
             self.refresh()
         if self.orders.submit(reply.data.get("commands"), self._log_keys()):
+            self.watch.hurry()
             self.want_heartbeat()  # our position in the ledger may have moved: the server needs it for its next proof
         return fetched
 
