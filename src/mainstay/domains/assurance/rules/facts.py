@@ -12,6 +12,7 @@ from enum import StrEnum
 from mainstay.kernel.json import JsonObject
 
 FRESH_FOR = timedelta(hours=24)
+AHEAD_BY = timedelta(hours=1)
 
 
 class Role(StrEnum):
@@ -40,7 +41,7 @@ class Group:
     collected_at: datetime
     sha256: str
     collector: str
-    body: JsonObject | None = None
+    body: "JsonObject | None" = None
     unknown: str = ""
     sources: tuple[Source, ...] = ()
 
@@ -55,16 +56,22 @@ class NotKnown(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """The facts of one device as they stood at `as_of`."""
+    """The facts of one device as they stood at `as_of`, and what people and the server said about it.
+
+    `declared` may hold: `listeners` (protocol, port), `people` (accounts that belong to one known person each), `origins` (prefixes of
+    package sources), `docker_members`, `software_owners` (path prefixes), `disk_encryption_evidence`, `managed_updates`, `kev_matches`,
+    `logs_received_at` (Unix seconds), `days_to_full` (per mount). A key that is absent was not said, which is not the same as "none".
+    """
 
     device_id: str
     name: str
     as_of: datetime
     role: Role = Role.SERVER
     groups: Mapping[str, Group] = field(default_factory=dict)
+    declared: JsonObject = field(default_factory=dict)
 
     def group(self, name: str) -> JsonObject:
-        """Return the body of a group. Errors: NotKnown when it is missing, unknown at its source, or older than 24 hours."""
+        """Return the body of a group. Errors: NotKnown when it is missing, unknown at its source, from the future, or over 24 hours old."""
         group = self.groups.get(name)
         if group is None:
             raise NotKnown("missing", name)
@@ -72,4 +79,6 @@ class Host:
             raise NotKnown(group.unknown or "missing", name)
         if self.as_of - group.collected_at > FRESH_FOR:
             raise NotKnown("stale", name)
+        if group.collected_at - self.as_of > AHEAD_BY:
+            raise NotKnown("contradictory", name)
         return group.body
