@@ -4,7 +4,7 @@ import socket
 from collections.abc import Callable
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 from django.urls import URLPattern, path
 from django.views.decorators.http import require_GET, require_POST
 
@@ -15,7 +15,9 @@ from mainstay.domains.alerting import pages as alerting
 from mainstay.domains.desk import pages as desk
 from mainstay.domains.estate import pages as estate
 from mainstay.kernel.actors import Actor
+from mainstay.kernel.severity import Severity
 from mainstay.ui import navigation
+from mainstay.ui.context import SCOPE_COOKIE, scopes_of
 from mainstay.ui.lists import list_urls
 from mainstay.ui.lists.viewer import actor_of, clock_of
 from mainstay.ui.palette import Found, ranked
@@ -30,6 +32,8 @@ MACHINE_CHARTS = (
     ("network", "Network", "bytes/s"),
 )
 SEARCH_TEXT_MAX = 100
+SETUP_COOKIE = "ms_setup"
+STATE_TONES = {int(Severity.CRITICAL): "critical", int(Severity.WARNING): "warning"}
 HITS_PER_PART = 8
 
 
@@ -38,18 +42,46 @@ def show_today(request: HttpRequest) -> HttpResponse:
     """What needs you, what was fixed without you, this machine now, and what is still to be set up."""
     actor, clock = actor_of(request), clock_of(request)
     require(actor, "estate.device.read")
-    steps = setup.steps(actor, clock.now())
+    remembered = _remembered_scope(request)
+    if remembered:
+        return redirect(remembered)
+    heard = today.sources(actor, clock.now())
     context = {
         "needs": today.needs_you(actor, clock),
         "handled": today.handled(actor, clock),
-        "quiet": today.quiet(actor, clock.now()),
+        "changes": today.changes(actor, clock),
+        "sources": heard,
+        "quiet": today.quiet(actor, heard),
         "machine": today.own_device(actor, socket.gethostname()),
         "lately": today.lately(actor),
         "machine_charts": MACHINE_CHARTS,
-        "steps": steps,
-        "steps_done": sum(step.is_done for step in steps),
+        **_checklist(request),
     }
     return render(request, "console/today.html", context)
+
+
+def _checklist(request: HttpRequest) -> dict[str, object]:
+    """Return the steps of setting up, unless they are all done or were put away; whoever put them away can have them back."""
+    steps = setup.steps(actor_of(request), clock_of(request).now())
+    done = sum(step.is_done for step in steps)
+    is_away = request.COOKIES.get(SETUP_COOKIE) == "away"
+    return {"steps": steps, "steps_done": done, "shows_steps": done < len(steps) and not is_away, "steps_away": is_away}
+
+
+def _remembered_scope(request: HttpRequest) -> str:
+    """Return the address of the organisation that was looked at last, only for `/` itself: every other address is complete."""
+    number = request.COOKIES.get(SCOPE_COOKIE, "")
+    if not number.isdigit() or getattr(request, "tenant_scope", None) is not None or request.GET:
+        return ""
+    found = next((one for one in scopes_of(request) if one.number == int(number)), None)
+    return f"/c/{found.slug}/" if found else ""
+
+
+@require_GET
+def show_state(request: HttpRequest) -> JsonResponse:
+    """Answer what title and icon of every page carry: the worst state, and how many alerts nobody has taken."""
+    count, worst = alerting.worst(actor_of(request))
+    return JsonResponse({"tone": STATE_TONES.get(worst, "ok"), "count": count})
 
 
 @require_GET
@@ -79,6 +111,7 @@ def _records(actor: Actor, text: str) -> list[Found]:
 urlpatterns: list[URLPattern] = [
     path("", show_today, name="today"),
     path("search", search, name="search"),
+    path("state", show_state, name="state"),
     path("live", streams.stream, name="live"),
     *list_urls("ledger/", LEDGER, name="ledger", view=ledger_pages.show),
     path("ledger/entries/<int:entry_id>/", require_GET(ledger_pages.entry), name="ledger-entry"),

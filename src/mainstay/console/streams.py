@@ -3,7 +3,9 @@
 Owns: the translation of a request into a stream. Does not own: the fan-out (ui.live).
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from uuid import UUID
 
 from asgiref.sync import sync_to_async
 from django.conf import settings
@@ -19,6 +21,8 @@ from mainstay.kernel.clock import Clock
 from mainstay.kernel.errors import Invalid, Unavailable
 from mainstay.ui import live
 from mainstay.ui.lists.viewer import actor_of, clock_of
+
+REACH_FOR_S = 2.0
 
 
 @require_GET
@@ -53,11 +57,36 @@ def _listen() -> AsyncIterator[notices.Change]:
 
 def _rights_of(actor: Actor, clock: Clock) -> Callable[[], Awaitable[bool]]:
     """Return the question whether the actor may still read all that its stream follows. Parts of the system always may."""
+    person_id, needed = actor.person_id, frozenset(actor.readable)
 
-    def still() -> bool:
-        if actor.person_id is None:
-            return True
-        person = Person.objects.select_related("home").filter(id=actor.person_id, is_active=True).first()
-        return person is not None and set(actor.readable) <= set(access.reach_of_person(person, clock.now()))
+    async def still() -> bool:
+        return person_id is None or needed <= await _reaches.of(person_id, clock)
 
-    return sync_to_async(still)
+    return still
+
+
+class _Reaches:
+    """What people may read now, asked once for all tabs of a person: five hundred tabs are not five hundred questions."""
+
+    def __init__(self) -> None:
+        self._known: dict[UUID, tuple[float, asyncio.Future[frozenset[UUID]]]] = {}
+
+    async def of(self, person_id: UUID, clock: Clock) -> frozenset[UUID]:
+        now = asyncio.get_running_loop().time()
+        asked_at, answer = self._known.get(person_id, (now - REACH_FOR_S, None))
+        if answer is None or now - asked_at >= REACH_FOR_S:
+            self._forget(now)
+            answer = asyncio.ensure_future(sync_to_async(_reach)(person_id, clock))
+            self._known[person_id] = (now, answer)
+        return await asyncio.shield(answer)
+
+    def _forget(self, now: float) -> None:
+        self._known = {one: known for one, known in self._known.items() if now - known[0] < REACH_FOR_S}
+
+
+def _reach(person_id: UUID, clock: Clock) -> frozenset[UUID]:
+    person = Person.objects.select_related("home").filter(id=person_id, is_active=True).first()
+    return frozenset(access.reach_of_person(person, clock.now())) if person else frozenset()
+
+
+_reaches = _Reaches()

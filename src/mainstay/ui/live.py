@@ -23,7 +23,7 @@ from mainstay.kernel.json import JsonObject
 TOPICS_MAX = 50
 TOPIC_CHARS_MAX = 100
 BEAT_S = 15.0
-RIGHTS_CHECK_S = 5.0
+RIGHTS_CHECK_S = 2.5
 RATE_S = 1.0
 STREAM_MAX_S = 3600.0
 STREAMS_MAX = 2_000
@@ -123,16 +123,18 @@ async def messages(hub: Hub, stream: Stream, *, may_go_on: Callable[[], Awaitabl
     """Yield the events of one tab until it leaves, its rights end, or its hour is over (it then comes back by itself)."""
     loop = asyncio.get_running_loop()
     until = loop.time() + STREAM_MAX_S
-    last_sent = loop.time()
+    last_sent = last_looked = loop.time()
     hub.add(stream)
     try:
         yield event("beat", {})
         while loop.time() < until:
             with suppress(TimeoutError):
-                await asyncio.wait_for(stream.wake.wait(), RIGHTS_CHECK_S)
-            if not stream.wake.is_set() and not await may_go_on():
-                yield event("revoked", {})
-                return
+                await asyncio.wait_for(stream.wake.wait(), max(0.01, last_looked + RIGHTS_CHECK_S - loop.time()))
+            if loop.time() - last_looked >= RIGHTS_CHECK_S:
+                last_looked = loop.time()
+                if not await may_go_on():
+                    yield event("revoked", {})
+                    return
             if stream.wake.is_set():
                 yield _changed(stream)
                 last_sent = loop.time()

@@ -23,6 +23,8 @@ class NeedsYou:
     """One row: what, the one next action, and the rule that ranked it. `at` is its deadline, else since when it waits.
 
     of: the record that the row is about. covers: records for which this row speaks too, so that they need no row of their own.
+    act, act_label: the address and the words of the one next action, where a single safe act settles the row; else `url` is where
+    it begins.
     """
 
     rank: str
@@ -35,10 +37,17 @@ class NeedsYou:
     why: str = ""
     of: UUID | None = None
     covers: frozenset[UUID] = frozenset()
+    act: str = ""
+    act_label: str = ""
 
     @property
     def ranked_by(self) -> str:
         return self.why or RANKS[self.rank]
+
+    @property
+    def rule(self) -> str:
+        """Return the sentence of the rule that ranked the row, whatever the row itself says."""
+        return RANKS[self.rank]
 
 
 @dataclass(frozen=True)
@@ -49,6 +58,17 @@ class Handled:
     text: str
     url: str
     at: datetime
+
+
+@dataclass(frozen=True)
+class Change:
+    """What changed lately in one place: `count` changes, the newest at `at`."""
+
+    title: str
+    text: str
+    url: str
+    at: datetime
+    count: int = 1
 
 
 def in_order(rows: list[NeedsYou]) -> list[NeedsYou]:

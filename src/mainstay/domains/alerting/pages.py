@@ -4,7 +4,7 @@ Owns: parsing and rendering. Does not own: any decision (services, rules).
 """
 
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from django import forms
@@ -19,6 +19,7 @@ from mainstay.core.access.requests import Request
 from mainstay.core.access.services import allows, require
 from mainstay.domains.alerting import queries, services
 from mainstay.domains.alerting.models import Alert
+from mainstay.domains.alerting.queries import summary
 from mainstay.domains.alerting.rules.words import Phase
 from mainstay.domains.estate import queries as estate
 from mainstay.kernel.actors import Actor
@@ -59,7 +60,8 @@ def alert(request: Request, alert_id: UUID) -> HttpResponse:
     require(request.actor, "alerting.alert.read", found.tenant)
     context = {
         "alert": found,
-        "device": estate.device(found.tenant, found.device_id),
+        # Mainstay's own alerts stand under the id of the organisation; there is no device to lead to.
+        "device": estate.device(found.tenant, found.device_id) if found.device_id != found.tenant else None,
         "members": queries.fold_members(found.tenant, found.fold_id) if found.fold_id else [],
         "entries": [_entry(line) for line in queries.why(found.tenant, found.id)],
         "acknowledged_by": access.label_of(found.acknowledged_by) if found.acknowledged_by else "",
@@ -113,7 +115,17 @@ def today(actor: Actor, clock: Clock) -> list[NeedsYou]:
     rows = queries.active_alerts(actor.readable).filter(
         phase=Phase.FIRING, acknowledged_at=None, snoozed_until=None, severity__gte=Severity.WARNING
     )
-    return [_needs(one) for one in rows[:20]]
+    return [_needs(actor, one) for one in rows[:20]]
+
+
+def last_resolved(actor: Actor) -> datetime | None:
+    """Return when the newest alert was over: since then it has been quiet."""
+    return summary.last_resolved_at(actor.readable)
+
+
+def worst(actor: Actor) -> tuple[int, int]:
+    """Return how many alerts fire that nobody has taken, and the highest severity among them."""
+    return summary.worst_open(actor.readable) if allows(actor, "alerting.alert.read") else (0, 0)
 
 
 def search(actor: Actor, text: str, limit: int) -> list[Found]:
@@ -130,11 +142,13 @@ _CHARTS = {
 }
 
 
-def _needs(one: Alert) -> NeedsYou:
+def _needs(actor: Actor, one: Alert) -> NeedsYou:
     is_critical = one.severity >= Severity.CRITICAL
+    here = one.tenant == actor.tenant and _may(actor, "acknowledge")
     return NeedsYou(
         rank="b" if is_critical else "f", title=one.summary, text=one.next_action, url=_address(one), label="Look at it",
         at=one.fired_at or one.bad_since, tone="critical" if is_critical else "warning", of=one.id,
+        act=reverse("alerting:alert-acknowledge", kwargs={"alert_id": one.id}) if here else "", act_label="Acknowledge" if here else "",
     )  # fmt: skip
 
 

@@ -4,6 +4,7 @@ Owns: parsing and rendering. Does not own: any decision (services, rules).
 """
 
 from collections.abc import Mapping
+from datetime import datetime
 from uuid import UUID
 
 from django import forms
@@ -22,9 +23,12 @@ from mainstay.kernel.actors import Actor
 from mainstay.kernel.clock import Clock
 from mainstay.ui.lists import BulkAct, Done, list_urls
 from mainstay.ui.palette import Found
-from mainstay.ui.today import NeedsYou
+from mainstay.ui.today import Change, NeedsYou
 
 PACKAGES_SHOWN = 500
+NAMED_MAX = 20
+JOINING_MAX = 3
+CHANGES_MAX = 12
 CHARTS = (("cpu", "Processor", "%"), ("memory", "Memory available", "%"), ("filesystems", "Free space", "%"),
           ("load", "Load", ""), ("network", "Network", "bytes/s"), ("disk", "Disk traffic", "bytes/s"))  # fmt: skip
 TABS = (("overview", "Overview"), ("software", "Software"), ("network", "Network"), ("history", "History"))
@@ -131,10 +135,14 @@ def _join_address(request: Request) -> str:
 
 
 def today(actor: Actor, clock: Clock) -> list[NeedsYou]:
-    """Name the devices that wait for a decision."""
-    waiting = (DeviceState.PENDING, DeviceState.QUARANTINED)
-    rows = queries.devices(actor.readable).filter(state__in=waiting).order_by("first_enrolled_at")
-    return [_needs(one) for one in rows[:20]]
+    """Name the devices that wait for a decision. Many that wish to join are one row: they are approved together."""
+    rows = queries.devices(actor.readable).order_by("first_enrolled_at", "id")
+    joining, kept_apart = rows.filter(state=DeviceState.PENDING), rows.filter(state=DeviceState.QUARANTINED)[:NAMED_MAX]
+    many = joining.count() if len(joining[: JOINING_MAX + 1]) > JOINING_MAX else 0
+    return [
+        *([_joining(joining[0], many)] if many else [_needs(actor, one) for one in joining]),
+        *(_needs(actor, one) for one in kept_apart),
+    ]
 
 
 def search(actor: Actor, text: str, limit: int) -> list[Found]:
@@ -143,14 +151,36 @@ def search(actor: Actor, text: str, limit: int) -> list[Found]:
     return [Found(title=one.name, kind="device", url=_address(one), hint=one.os_name) for one in rows]
 
 
-def _needs(one: Device) -> NeedsYou:
+def _needs(actor: Actor, one: Device) -> NeedsYou:
     is_pending = one.state == DeviceState.PENDING
     title = f"{one.name} wants to join" if is_pending else f"{one.name} is quarantined"
     text = "It made itself known with a valid code and waits for approval." if is_pending else f"Reason: {one.state_reason}."
+    here = is_pending and one.tenant == actor.tenant and allows(actor, "estate.device.approve")
     return NeedsYou(
         rank="d" if is_pending else "b", title=title, text=text, url=_address(one), label="Look at it", at=one.first_enrolled_at,
         tone="info" if is_pending else "warning", why=one.state_reason,
+        act=reverse("estate:device-approve", kwargs={"device_id": one.id}) if here else "", act_label="Approve" if here else "",
     )  # fmt: skip
+
+
+def _joining(first: Device, many: int) -> NeedsYou:
+    url = f"{reverse('estate:devices')}?state={DeviceState.PENDING}"
+    text = "They made themselves known with valid codes. Look at the list, select, approve them together."
+    return NeedsYou("d", f"{many} devices want to join", text, url, "Look at them", first.first_enrolled_at, "info")
+
+
+def changes(actor: Actor, since: datetime) -> list[Change]:
+    """Name what changed on the devices since an instant, by device and part of the inventory."""
+    return [
+        Change(
+            title=one.device,
+            text=one.group.replace("_", " "),
+            url=reverse("estate:device-history", kwargs={"device_id": one.device_id}),
+            at=one.at,
+            count=one.count,
+        )
+        for one in queries.changes_since(actor.readable, since, limit=CHANGES_MAX)
+    ]
 
 
 def _address(one: Device) -> str:

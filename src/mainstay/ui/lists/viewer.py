@@ -25,7 +25,12 @@ def clock_of(request: HttpRequest) -> Clock:
 def viewer_of(request: HttpRequest) -> Viewer:
     """Return who looks. The zone is a preference without content: the browser names its own in a cookie."""
     actor = actor_of(request)
-    return Viewer(now=clock_of(request).now(), zone=_zone(request.COOKIES.get(ZONE_COOKIE, "")), ref=actor.ref, person_id=actor.person_id)
+    return Viewer(now=clock_of(request).now(), zone=viewer_zone(request), ref=actor.ref, person_id=actor.person_id)
+
+
+def viewer_zone(request: HttpRequest) -> ZoneInfo:
+    """Return the viewer's time zone; UTC while the browser has not named one."""
+    return _zone(request.COOKIES.get(ZONE_COOKIE, ""))
 
 
 def _zone(name: str) -> ZoneInfo:

@@ -17,6 +17,7 @@ from mainstay.domains.estate.queries.fleet import (
     units,
     watched_units,
 )
+from mainstay.domains.estate.queries.lately import Changed, changes_since
 from mainstay.domains.estate.queries.lists import DEVICES, STATE_TONES
 from mainstay.domains.estate.queries.panel import Group, Panel, device_panel
 from mainstay.domains.estate.queries.routes import Home, key_home, refusals, refused_since
@@ -25,10 +26,12 @@ __all__ = [
     "DEVICES",
     "STATE_TONES",
     "WATCHED_MAX",
+    "Changed",
     "Group",
     "Home",
     "Panel",
     "changes",
+    "changes_since",
     "device",
     "device_key",
     "device_panel",

@@ -6,6 +6,7 @@ import { startLists } from './list.js';
 import { startLive } from './live.js';
 import { startPalette } from './palette.js';
 import { startPreferences } from './preferences.js';
+import { startState } from './state.js';
 import { startTimes } from './times.js';
 import { startToasts } from './toasts.js';
 
@@ -18,6 +19,7 @@ startLists();
 startPalette();
 startKeys();
 startLive();
+startState();
 
 // Charts are 22 kB on their own: only pages that have one load them.
 const loadCharts = () => {

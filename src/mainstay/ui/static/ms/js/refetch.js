@@ -14,6 +14,7 @@ export const refetch = async (element) => {
   } catch {
     return null;
   }
+  if (answer.status === 304 || answer.ok) document.dispatchEvent(new CustomEvent('ms:fresh'));
   if (answer.status === 304 || !answer.ok) return null;
   const tag = answer.headers.get('ETag');
   if (tag) tags.set(element, tag);
