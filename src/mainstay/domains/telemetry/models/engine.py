@@ -12,10 +12,10 @@ from urllib.parse import urlsplit
 
 import clickhouse_connect
 from clickhouse_connect.driver.client import Client
-from clickhouse_connect.driver.exceptions import ClickHouseError
+from clickhouse_connect.driver.exceptions import ClickHouseError, Error
 
 from mainstay.domains.telemetry.models.columns import TENANT_TABLES
-from mainstay.kernel.errors import Unavailable
+from mainstay.kernel.errors import Invalid, Unavailable
 
 Statement = NewType("Statement", str)
 """A statement of `queries.sql`: constant text with bound parameters, never anything that a person typed."""
@@ -25,6 +25,12 @@ Column = Sequence[object]
 
 _INSERT_SETTINGS = {"async_insert": 0, "insert_deduplicate": 1, "max_insert_block_size": 1_048_576}
 _TIMEOUT_S = 30
+# Answers of the engine that say "these bytes are wrong": sending them again would get the same answer for ever. Every other
+# error (memory, parts, a missing table, a full disk) may pass, so the batch stays where it is and is tried again.
+_REFUSED_CODES = frozenset({
+    6, 10, 16, 20, 25, 26, 27, 32, 33, 34, 36, 38, 41, 44, 48, 50, 53, 69, 70, 72, 108, 117, 120, 128, 129, 130, 131, 190, 248, 321, 349,
+    386, 416, 427, 469, 623, 636,
+})  # fmt: skip
 
 
 class Engine:
@@ -45,11 +51,18 @@ class Engine:
         return list(result.result_columns)
 
     def insert(self, table: str, arrow: bytes, *, token: str) -> None:
-        """Insert a batch; the same token a second time changes nothing. Errors: Unavailable."""
+        """Insert a batch; the same token a second time changes nothing.
+
+        Errors: Unavailable; Invalid("telemetry.batch_refused") when the engine says that the bytes themselves are wrong.
+        """
         settings = {**_INSERT_SETTINGS, "insert_deduplication_token": token}
         try:
             self._connected().raw_insert(f"mainstay.{table}", insert_block=arrow, settings=settings, fmt="Arrow")
-        except (ClickHouseError, OSError) as error:
+        except ClickHouseError as error:
+            if _is_refusal(error):
+                raise Invalid("telemetry.batch_refused", _first_line(error)) from error
+            raise self._failed(error) from error
+        except OSError as error:
             raise self._failed(error) from error
 
     def define(self, statement: str) -> None:
@@ -98,6 +111,12 @@ def read_settings(tenants: Sequence[int]) -> dict[str, str | int]:
     numbers = ",".join(str(int(number)) for number in tenants) or "NULL"
     filters = ",".join(f"'{table}':'tenant IN ({numbers})'" for table in TENANT_TABLES)
     return {"additional_table_filters": "{" + filters + "}", "readonly": 1, "max_execution_time": _TIMEOUT_S}
+
+
+def _is_refusal(error: ClickHouseError) -> bool:
+    code = error.code if isinstance(error, Error) else None
+    # The reader of Arrow has no codes of its own: what it throws arrives as "unknown" or "std", with its name in the text.
+    return code in _REFUSED_CODES or (code in (1001, 1002) and "ArrowBlockInputFormat" in str(error))
 
 
 def _first_line(error: Exception) -> str:

@@ -66,6 +66,22 @@ class Loss(TenantOwned):
         indexes = [models.Index(fields=["tenant", "sender", "-to_at"], name="telemetry_loss_at")]
 
 
+class IntakeHealth(models.Model):
+    """How the spool of one process does, as that process last said; it serves all tenants, so there is no tenant here."""
+
+    spool: "models.CharField[str, str]" = models.CharField(max_length=60, primary_key=True)
+    at = models.DateTimeField()
+    fill_pct = models.FloatField()
+    waiting_rows = models.BigIntegerField()
+    away_since = models.DateTimeField(null=True)
+    away_reason = models.CharField(max_length=300, blank=True)
+    quarantined = models.PositiveIntegerField()
+    quarantine_reason = models.CharField(max_length=300, blank=True)
+
+    class Meta:
+        db_table = "telemetry_intake_health"
+
+
 class TelemetrySchema(models.Model):
     """Which numbered files the engine has; one engine serves all tenants, so there is no tenant here."""
 

@@ -1,7 +1,8 @@
 """The drainer: from the spool into the engine, each batch once.
 
 Owns: when a batch is cut, how it is split, the cursor. Invariant: what one cut contains is on disk before its first insert,
-so a retry after any crash sends the same rows under the same tokens, and the engine drops what it has.
+so a retry after any crash sends the same rows under the same tokens, and the engine drops what it has. A record that the
+engine refuses for its bytes goes into quarantine, alone, and the others go on.
 Source: control page, section 3.1 rules 3 to 5 and 13.
 """
 
@@ -10,19 +11,20 @@ import json
 import logging
 import os
 import threading
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from time import monotonic
 from typing import Protocol
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from mainstay.domains.telemetry.models.columns import SHAPES, Table
 from mainstay.domains.telemetry.rules.windows import DAY_MS
-from mainstay.domains.telemetry.services.spool import Position, Spool, Stored
-from mainstay.kernel.errors import Unavailable
+from mainstay.domains.telemetry.services.spool import Position, Spool, Stored, quarantine
+from mainstay.kernel.errors import Invalid, Unavailable
 
 ROWS_EAGER = 20_000
 ROWS_FEW = 1_000
@@ -49,14 +51,36 @@ class Batch:
     token: str
     rows: int
     arrow: bytes
+    records: tuple[Stored, ...] = ()
+    days: tuple[int, ...] | None = None
+
+    def alone(self, spool_id: str) -> Iterator["tuple[Stored, Batch]"]:
+        """Yield each record with an insert of its own, limited to the same days."""
+        for one in self.records:
+            shape = SHAPES[one.record.table]
+            rows = _rows(shape.schema, [one])
+            part = rows if self.days is None or shape.day is None else rows.filter(pa.array(np.isin(_days(rows, shape.day), self.days)))
+            if part.num_rows:
+                yield one, Batch(self.table, f"{self.token}-r{one.batch_id}-{spool_id[:8]}", part.num_rows, _file_bytes(part))
+
+
+@dataclass(frozen=True)
+class State:
+    """How draining goes: `away` is the engine's last error, empty when it took the last batch; `refused` counts quarantined records."""
+
+    away: str = ""
+    refused: int = 0
+    reason: str = ""
 
 
 class Drainer:
-    """Empties one spool. One instance per spool, in one thread."""
+    """Empties one spool. One instance per spool, in one thread. `report` hears the state after every attempt."""
 
-    def __init__(self, spool: Spool, sink: Sink) -> None:
+    def __init__(self, spool: Spool, sink: Sink, report: Callable[[State], None] = lambda _state: None) -> None:
         self._spool = spool
         self._sink = sink
+        self._report = report
+        self._state = State()
         self._cursor = _Cursor(spool.folder / "cursor.json")
         self._since: float | None = None
         self._seen_rows = 0
@@ -79,8 +103,8 @@ class Drainer:
         end = self._cursor.end
         assert end is not None  # noqa: S101 - cut() has just set it
         done = 0
-        for batch in batches(self._spool.read(self._cursor.start, end), self._spool.id):
-            self._sink.insert(batch.table, batch.arrow, token=batch.token)
+        for batch in batches(self._readable(end), self._spool.id):
+            self._insert(batch)
             done += batch.rows
         self._cursor.confirm()
         self._spool.forget_before(self._cursor.start)
@@ -92,14 +116,48 @@ class Drainer:
         return self._seen_rows
 
     def _attempt(self, wait_s: float, *, at_once: bool = False) -> float:
+        trouble = ""
         try:
             while self.step(at_once=at_once):
                 pass
         except Unavailable as error:
-            if wait_s < 1:
-                log.warning("telemetry engine is away, intake goes on into the spool: %s", error.message)
-            return min(max(wait_s, 0.5) * 2, RETRY_S_MAX)
-        return 0.25
+            trouble = error.message
+        except OSError as error:
+            # A full disk: the cursor or the quarantine could not be written, so the same cut is tried again.
+            trouble = f"{error.filename or self._spool.folder}: {error.strerror}"
+        if trouble and not self._state.away:
+            log.warning("the spool cannot be emptied, intake goes on into it: %s", trouble)
+        self._state = replace(self._state, away=trouble)
+        self._report(self._state)
+        return min(max(wait_s, 0.5) * 2, RETRY_S_MAX) if trouble else 0.25
+
+    def _readable(self, end: Position) -> Iterator[Stored]:
+        for one in self._spool.read(self._cursor.start, end):
+            try:
+                _rows(SHAPES[one.record.table].schema, [one])
+            except (pa.ArrowException, OSError) as error:
+                self._set_aside(one, f"it cannot be read: {error}")
+            else:
+                yield one
+
+    def _insert(self, batch: Batch) -> None:
+        try:
+            self._sink.insert(batch.table, batch.arrow, token=batch.token)
+        except Invalid:
+            # One of the records is wrong; the others must not share its fate.
+            for one, single in batch.alone(self._spool.id):
+                self._insert_alone(one, single)
+
+    def _insert_alone(self, one: Stored, batch: Batch) -> None:
+        try:
+            self._sink.insert(batch.table, batch.arrow, token=batch.token)
+        except Invalid as error:
+            self._set_aside(one, error.message)
+
+    def _set_aside(self, one: Stored, reason: str) -> None:
+        quarantine(self._spool.folder, one, self._spool.id, reason)
+        log.error("a record of %d rows for %s was refused and set aside: %s", one.record.rows, one.record.table.name, reason)
+        self._state = replace(self._state, refused=self._state.refused + 1, reason=reason)
 
     def _is_due(self, at_once: bool) -> bool:
         end = self._spool.durable
@@ -165,9 +223,9 @@ def batches(stored: Iterator[Stored], spool_id: str) -> Iterator[Batch]:
     for table, records in sorted(by_table.items()):
         shape = SHAPES[table]
         rows = _rows(shape.schema, records)
-        for number, part in enumerate(_parts(rows, shape.day)):
+        for number, (part, days) in enumerate(_parts(rows, shape.day)):
             token = f"{spool_id}-{records[0].batch_id}-{table:d}-{number}"
-            yield Batch(shape.name, token, part.num_rows, _file_bytes(part))
+            yield Batch(shape.name, token, part.num_rows, _file_bytes(part), tuple(records), days)
 
 
 def _rows(schema: pa.Schema, records: Sequence[Stored]) -> pa.Table:
@@ -175,18 +233,21 @@ def _rows(schema: pa.Schema, records: Sequence[Stored]) -> pa.Table:
     return pa.Table.from_batches(read, schema).combine_chunks()
 
 
-def _parts(rows: pa.Table, day: str | None) -> Iterator[pa.Table]:
-    if day is None:
-        yield rows
-        return
-    unit_per_day = DAY_MS if rows.schema.field(day).type.unit == "ms" else DAY_MS * 1_000_000
-    days = rows.column(day).combine_chunks().cast(pa.int64()).to_numpy(zero_copy_only=False) // unit_per_day
+def _parts(rows: pa.Table, day: str | None) -> Iterator[tuple[pa.Table, tuple[int, ...] | None]]:
+    days = _days(rows, day) if day is not None else np.empty(0, dtype=np.int64)
     distinct = np.unique(days)
     if len(distinct) <= PARTITIONS_MAX:
-        yield rows
+        yield rows, None
         return
     for at in range(0, len(distinct), PARTITIONS_MAX):
-        yield rows.filter(pa.array(np.isin(days, distinct[at : at + PARTITIONS_MAX])))
+        chosen = distinct[at : at + PARTITIONS_MAX]
+        yield rows.filter(pa.array(np.isin(days, chosen))), tuple(int(one) for one in chosen)
+
+
+def _days(rows: pa.Table, day: str) -> "npt.NDArray[np.int64]":
+    unit_per_day = DAY_MS if rows.schema.field(day).type.unit == "ms" else DAY_MS * 1_000_000
+    found: npt.NDArray[np.int64] = rows.column(day).combine_chunks().cast(pa.int64()).to_numpy(zero_copy_only=False) // unit_per_day
+    return found
 
 
 def _file_bytes(rows: pa.Table) -> bytes:

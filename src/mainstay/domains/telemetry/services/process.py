@@ -10,15 +10,16 @@ import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from django.db import close_old_connections
+from django.db import DatabaseError, close_old_connections, connection
 
 from mainstay.domains.telemetry.models.engine import Engine
 from mainstay.domains.telemetry.queries.engine import engine
-from mainstay.domains.telemetry.services.drain import Drainer
+from mainstay.domains.telemetry.services.drain import Drainer, State
+from mainstay.domains.telemetry.services.health import Reporter
 from mainstay.domains.telemetry.services.schema import apply_schema
 from mainstay.domains.telemetry.services.spool import Spool
 from mainstay.kernel.clock import SystemClock
-from mainstay.kernel.errors import Unavailable
+from mainstay.kernel.errors import MainstayError, Unavailable
 
 FOLDERS_MAX = 16
 _SCHEMA_RETRY_S = 1.0
@@ -80,26 +81,36 @@ def _start(folder: Path) -> Recorder:
     if recovery.cut_bytes or recovery.quarantined:
         log.warning("spool %s: cut %d bytes at the tail, set aside %s", path, recovery.cut_bytes, list(recovery.quarantined))
     made = Recorder(spool, lock_file)
-    thread = threading.Thread(target=_drain, args=(spool, engine(), made.stopping), name="spool-drain", daemon=True)
+    reporter = Reporter(spool, f"{folder.name}/{path.name}", SystemClock())
+    thread = threading.Thread(target=_drain, args=(spool, engine(), reporter, made.stopping), name="spool-drain", daemon=True)
     made.threads.append(thread)
     thread.start()
     return made
 
 
-def _drain(spool: Spool, sink: Engine, stop: threading.Event) -> None:
-    while not stop.is_set() and not _tables_exist(sink):
+def _drain(spool: Spool, sink: Engine, reporter: Reporter, stop: threading.Event) -> None:
+    while not stop.is_set() and (trouble := _make_tables(sink)):
+        reporter.tell(State(away=trouble))
         stop.wait(_SCHEMA_RETRY_S)
-    Drainer(spool, sink).run(stop)
+
+    def tell(state: State) -> None:
+        reporter.tell(state, drainer.lag_rows())
+        close_old_connections()
+
+    drainer = Drainer(spool, sink, tell)
+    drainer.run(stop)
 
 
-def _tables_exist(sink: Engine) -> bool:
+def _make_tables(sink: Engine) -> str:
+    """Make sure of the engine's tables; return what is in the way, or nothing."""
     try:
         apply_schema(sink, SystemClock())
-    except Unavailable:
-        return False
+    except (MainstayError, DatabaseError) as error:
+        connection.close()
+        return str(error) or "the telemetry engine does not answer"
     finally:
         close_old_connections()
-    return True
+    return ""
 
 
 def _claim(folder: Path) -> tuple[Path, int]:

@@ -5,6 +5,7 @@ Invariant: a resolved future means that its records survive `kill -9` and a powe
 Source: control page, section 3.1 rules 1, 2 and 14.
 """
 
+import json
 import os
 import queue
 import shutil
@@ -27,6 +28,7 @@ SEGMENT_BYTES_MAX = 16 * 1024 * 1024
 RECORD_BYTES_MAX = 64 * 1024 * 1024
 GROUP_BYTES_MAX = 8 * 1024 * 1024
 DEFAULT_BYTES_MAX = 2 * 1024**3
+_QUARANTINE = "quarantine"
 
 
 @dataclass(frozen=True)
@@ -215,6 +217,25 @@ class Spool:
                 yield from _read_segment(self.folder, number, offset, stop)
 
 
+def quarantine(folder: Path, stored: Stored, spool_id: str, reason: str) -> None:
+    """Keep a record that the engine refuses beside the spool: as a segment of its own, with the reason in a file beside it.
+
+    Repeating it changes nothing. Errors: OSError, and then nothing was kept.
+    """
+    target = folder / _QUARANTINE
+    target.mkdir(exist_ok=True, mode=0o700)
+    name = f"{spool_id[:8]}-{stored.batch_id:012d}-{stored.record.table:d}"
+    about = {"table": stored.record.table.name.lower(), "rows": stored.record.rows, "batch": stored.batch_id, "reason": reason}
+    _write_whole(target / f"{name}.json", json.dumps(about).encode())
+    _write_whole(target / f"{name}.seg", b"".join(_framed(stored.record, stored.batch_id)))
+    _sync_folder(target)
+
+
+def quarantined(folder: Path) -> int:
+    """Return how many files lie in quarantine: refused records and damaged segments. They count until somebody moves them."""
+    return sum(1 for path in (folder / _QUARANTINE).glob("*.seg*"))
+
+
 def segments(folder: Path) -> list[int]:
     """Return the numbers of the segments in a folder, oldest first."""
     return sorted(int(path.stem) for path in folder.glob("*.seg"))
@@ -239,6 +260,15 @@ def _write_all(file: int, data: bytes) -> int:
     while view:
         view = view[os.write(file, view) :]
     return len(data)
+
+
+def _write_whole(path: Path, data: bytes) -> None:
+    fresh = path.with_name(f".{path.name}.new")
+    with fresh.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.replace(path)
 
 
 def _read_segment(folder: Path, number: int, offset: int, stop: int | None) -> Iterator[Stored]:
@@ -274,7 +304,7 @@ def _recover(folder: Path) -> tuple[Recovery, int]:
 
 def _set_aside(path: Path) -> str:
     """Keep a damaged segment as it is, for people; its good beginning stays in the spool."""
-    target = path.parent / "quarantine" / f"{path.name}.{int(monotonic() * 1000)}"
+    target = path.parent / _QUARANTINE / f"{path.name}.{int(monotonic() * 1000)}"
     target.parent.mkdir(exist_ok=True, mode=0o700)
     shutil.copy2(path, target)
     return target.name

@@ -20,7 +20,8 @@ from mainstay.domains.telemetry.models import Series, TelemetrySchema
 from mainstay.domains.telemetry.models.columns import SHAPES, TENANT_TABLES
 from mainstay.domains.telemetry.models.engine import Engine, Statement
 from mainstay.domains.telemetry.queries import sql
-from mainstay.domains.telemetry.services.drain import Drainer
+from mainstay.domains.telemetry.services.drain import Drainer, State
+from mainstay.domains.telemetry.services.health import Reporter
 from mainstay.domains.telemetry.services.marks import Turn
 from mainstay.domains.telemetry.services.registration import hold_numbers
 from mainstay.domains.telemetry.services.schema import ddl_files
@@ -255,3 +256,31 @@ def test_each_batch_of_a_stream_counts_once(cast: Cast, clock: FixedClock) -> No
     assert services.advance_mark(actor=actor, sender=device, stream="facts", epoch="e1", seq=1, clock=clock) == 1
     assert (turn(1), turn(2)) == (Turn.DUPLICATE, Turn.NEXT)
     assert services.judge_mark(cast.harbor.id, device, "facts", "e2", 1).turn is Turn.NEXT
+
+
+def test_bytes_that_the_real_engine_refuses_do_not_stand_in_front_of_the_next_batch(
+    engine: Engine, cast: Cast, clock: FixedClock, spool: Spool
+) -> None:
+    with pytest.raises(Invalid) as refused:
+        engine.insert("samples", b"these bytes are no Arrow file", token="broken")
+
+    assert refused.value.code == "telemetry.batch_refused"
+    bind(cast.harbor.id)
+    store(cast.harbor.id, device := new_id(), batch(clock, {"load1": [0.5]}), spool, clock)
+    Drainer(spool, engine).step(at_once=True)
+    assert [one.value for one in queries.latest_values(cast.harbor.id, ["load1"], at=clock.now(), target=device)] == [0.5]
+
+
+def test_the_state_of_a_spool_is_told_at_once_when_it_changes_and_seldom_otherwise(db: None, spool: Spool, clock: FixedClock) -> None:
+    reporter = Reporter(spool, "web/0", clock)
+
+    reporter.tell(State())
+    reporter.tell(State(away="it does not answer"), 7)
+    clock.at += timedelta(seconds=1)
+    reporter.tell(State(away="it does not answer"), 9)
+
+    (told,) = queries.intake_health(at=clock.now())
+    assert (told.spool, told.away_since, told.away_reason, told.waiting_rows) == (
+        "web/0", clock.now() - timedelta(seconds=1), "it does not answer", 7,
+    )  # fmt: skip
+    assert queries.intake_health(at=clock.now() + timedelta(minutes=2)) == []

@@ -1,6 +1,8 @@
 """The spool and its drainer: what was promised survives, and goes on exactly once."""
 
+import errno
 import io
+import json
 import os
 import threading
 from collections.abc import Iterator
@@ -11,10 +13,10 @@ import pyarrow as pa
 import pytest
 
 from mainstay.domains.telemetry.models.columns import SHAPES, Table
-from mainstay.domains.telemetry.services.drain import Drainer, batches
+from mainstay.domains.telemetry.services.drain import Drainer, State, batches
 from mainstay.domains.telemetry.services.registration import record_of
-from mainstay.domains.telemetry.services.spool import HEADER, Position, Record, Spool, segments
-from mainstay.kernel.errors import Unavailable
+from mainstay.domains.telemetry.services.spool import HEADER, Position, Record, Spool, quarantined, segments
+from mainstay.kernel.errors import Invalid, Unavailable
 
 DAY_MS = 86_400_000
 
@@ -194,3 +196,88 @@ def test_a_batch_of_many_days_is_split_so_that_one_insert_touches_few_partitions
 
     assert [batch.rows for batch in made] == [8, 8, 4]
     assert len({batch.token for batch in made}) == 3
+
+
+@dataclass
+class PickyEngine(FakeEngine):
+    """An engine that refuses every insert in which one value stands."""
+
+    refuses: float = 13.0
+
+    def insert(self, table: str, arrow: bytes, *, token: str) -> None:
+        if self.refuses in pa.ipc.open_file(io.BytesIO(arrow)).read_all().column("value").to_pylist():
+            raise Invalid("telemetry.batch_refused", "Code: 117. DB::Exception: no")
+        super().insert(table, arrow, token=token)
+
+
+def test_a_record_that_the_engine_refuses_is_set_aside_alone_and_the_others_go_on(spool: Spool) -> None:
+    spool.submit([samples(1.0), samples(13.0, 14.0), samples(3.0)]).result(5)
+    engine, told = PickyEngine(), []
+
+    drainer = Drainer(spool, engine, told.append)
+    drainer._attempt(0.25, at_once=True)
+
+    assert sorted(value for _table, value in engine.rows) == [1.0, 3.0]
+    assert (quarantined(spool.folder), told[-1]) == (1, State(refused=1, reason="Code: 117. DB::Exception: no"))
+    spool.submit([samples(5.0)]).result(5)
+    assert drainer.step(at_once=True) == 1
+    assert sorted(value for _table, value in engine.rows) == [1.0, 3.0, 5.0]
+
+
+def test_what_was_set_aside_can_be_read_back_with_its_reason(spool: Spool) -> None:
+    spool.submit([samples(13.0, 14.0)]).result(5)
+
+    Drainer(spool, PickyEngine()).step(at_once=True)
+
+    about = json.loads(next((spool.folder / "quarantine").glob("*.json")).read_text())
+    kept = next((spool.folder / "quarantine").glob("*.seg"))
+    assert about == {"table": "samples", "rows": 2, "batch": 1, "reason": "Code: 117. DB::Exception: no"}
+    kept.rename(spool.folder / "000000000099.seg")
+    assert values_in_folder(spool, 99) == [13.0, 14.0]
+
+
+def test_a_refused_record_of_a_cut_that_spreads_over_many_days_takes_no_row_of_another_with_it(spool: Spool) -> None:
+    spool.submit([samples(float(day), day=20_000 + day) for day in range(12)] + [samples(13.0, day=20_003)]).result(5)
+    engine = PickyEngine()
+
+    Drainer(spool, engine).step(at_once=True)
+
+    assert sorted(value for _table, value in engine.rows) == [float(day) for day in range(12)]
+    assert quarantined(spool.folder) == 1
+
+
+def test_a_record_of_bytes_that_are_no_columns_is_set_aside(spool: Spool) -> None:
+    spool.submit([Record(Table.SAMPLES, 1, b"not arrow at all"), samples(2.0)]).result(5)
+    engine = FakeEngine()
+
+    Drainer(spool, engine).step(at_once=True)
+
+    assert engine.rows == [("samples", 2.0)]
+    assert quarantined(spool.folder) == 1
+
+
+def test_a_disk_that_takes_no_cursor_keeps_the_drainer_alive_and_loses_nothing(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
+    spool.submit([samples(1.0)]).result(5)
+    engine, told = FakeEngine(), []
+    drainer = Drainer(spool, engine, told.append)
+    with monkeypatch.context() as full:
+        full.setattr(os, "fsync", _no_space)
+        assert drainer._attempt(0.25, at_once=True) == 1.0
+    assert told[-1].away.endswith("No space left on device")
+
+    drainer._attempt(0.25, at_once=True)
+
+    assert engine.rows == [("samples", 1.0)]
+    assert told[-1].away == ""
+
+
+def values_in_folder(spool: Spool, segment: int) -> list[float]:
+    stored = spool.read(Position(segment, 0), Position(segment, 10**9))
+    schema = SHAPES[Table.SAMPLES].schema
+    return [
+        value for one in stored for value in pa.ipc.read_record_batch(pa.py_buffer(one.record.payload), schema).column("value").to_pylist()
+    ]
+
+
+def _no_space(_file: int) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
