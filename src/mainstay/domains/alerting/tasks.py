@@ -39,6 +39,7 @@ log = logging.getLogger(__name__)
 _Slopes = Mapping[UUID, Mapping[str, Sequence[Slope]]]
 _PENDING_SOURCES = frozenset({Source.UNITS, Source.CONTACT})
 _SAMPLE_SOURCES = frozenset({Source.SAMPLES, Source.CONTACT})
+_OWN_SOURCES = frozenset({Source.MAINSTAY})
 
 
 @dataclass
@@ -49,7 +50,8 @@ class Ticker:
     last_tick: datetime | None = None
     done: dict[str, datetime] = field(default_factory=dict)
     slopes: dict[UUID, _Slopes] = field(default_factory=dict)
-    engine_away: bool = False
+    engine_away: str = ""
+    away_noted: set[UUID] = field(default_factory=set)
 
     def begin(self, at: datetime) -> None:
         """Note a tick. After a pause of ours, silence counts from now: we were not listening."""
@@ -95,7 +97,7 @@ def tick(ticker: Ticker, clock: Clock) -> int:
             changed += _sources(tenant, _SAMPLE_SOURCES, ticker, clock)
         if facts:
             changed += _sources(tenant, frozenset({Source.FACTS, Source.UNITS}), ticker, clock)
-    return changed
+    return changed + (_ourselves(ticker, clock) if samples else 0)
 
 
 def _pending(tenant: UUID, ticker: Ticker, clock: Clock) -> int:
@@ -140,10 +142,13 @@ def _views(tenant: UUID, sources: frozenset[Source], ticker: Ticker, clock: Cloc
     try:
         slopes = _slopes(tenant, ticker, at) if Source.SAMPLES in sources else None
         found = view_queries.device_views(tenant, sources, at=at, listening_since=ticker.listening_since, slopes=slopes)
-        _engine_is(ticker, away=False)
+        _engine_is(ticker, "")
     except Unavailable as error:
         # Our own store is away: what depends on samples keeps its state, contact is judged all the same.
-        _engine_is(ticker, away=True, why=error.message)
+        _engine_is(ticker, error.message)
+        if tenant not in ticker.away_noted:
+            services.note_unavailable(actor=_actor(tenant), clock=clock)
+            ticker.away_noted.add(tenant)
         found = view_queries.device_views(tenant, sources - {Source.SAMPLES}, at=at, listening_since=ticker.listening_since)
     return found, at
 
@@ -164,10 +169,26 @@ def _slopes(tenant: UUID, ticker: Ticker, at: datetime) -> _Slopes:
     return ticker.slopes.get(tenant, {})
 
 
-def _engine_is(ticker: Ticker, *, away: bool, why: str = "") -> None:
+def _ourselves(ticker: Ticker, clock: Clock) -> int:
+    """Look at Mainstay's own parts; their alerts belong to the organisation that runs it."""
+    organisation = access_queries.organisation().id
+    with tenant_transaction(organisation):
+        view = view_queries.own_view(organisation, at=clock.now(), away=ticker.engine_away)
+        rules = pack_queries.rules_of(organisation)
+        due = _due(organisation, [view], rules, _OWN_SOURCES, clock.now())
+    changed = 0
+    for one, own in due:
+        with tenant_transaction(organisation):
+            changed += services.evaluate_view(actor=_actor(organisation), view=one, rules=own, sources=_OWN_SOURCES, clock=clock)
+    return changed
+
+
+def _engine_is(ticker: Ticker, away: str) -> None:
+    """Note whether the store of signals answers; `away` is what it said when it did not."""
     if away and not ticker.engine_away:
-        log.warning("engine_unavailable: rules over samples keep their state (%s)", why)
+        log.warning("engine_unavailable: rules over samples keep their state (%s)", away)
     elif ticker.engine_away and not away:
+        ticker.away_noted.clear()
         log.info("the telemetry engine is back; rules over samples go on")
     ticker.engine_away = away
 

@@ -1,6 +1,7 @@
 """The list of alerts, declared once for page, export, API and command line."""
 
-from django.db.models import CharField, OuterRef, QuerySet, Subquery
+from django.db.models import CharField, OuterRef, QuerySet, Subquery, Value
+from django.db.models.functions import Coalesce
 from django.urls import reverse
 
 from mainstay.domains.alerting.models import Alert
@@ -21,7 +22,9 @@ CONDITION_TONES = {
 
 def _rows(actor: Actor) -> QuerySet[Alert]:
     name = Device.objects.filter(tenant=OuterRef("tenant"), id=OuterRef("device_id")).values("name")[:1]
-    return Alert.objects.filter(tenant__in=actor.readable).annotate(device_name=Subquery(name, output_field=CharField()))
+    return Alert.objects.filter(tenant__in=actor.readable).annotate(
+        device_name=Coalesce(Subquery(name, output_field=CharField()), Value("Mainstay"))
+    )
 
 
 ALERTS: ListSpec = ListSpec(

@@ -7,7 +7,7 @@ from typing import TypeVar
 from uuid import UUID
 
 from mainstay.domains.alerting.rules.pack import METRICS, TREND_METRICS, Source
-from mainstay.domains.alerting.rules.readings import FACT_GROUPS, DeviceView, FactView, Sample, Slope, UnitView
+from mainstay.domains.alerting.rules.readings import FACT_GROUPS, DeviceView, FactView, OwnView, Sample, Slope, SpoolView, UnitView
 from mainstay.domains.estate import queries as estate
 from mainstay.domains.estate.models import Fact, UnitState
 from mainstay.domains.estate.rules.freshness import silent_after_s
@@ -52,6 +52,14 @@ def device_views(
             )
         )
     return views
+
+
+def own_view(tenant: UUID, *, at: datetime, away: str) -> DeviceView:
+    """Return what Mainstay knows of itself, under the id of the organisation that runs it. `away`: what the evaluator itself has seen."""
+    told = telemetry.intake_health(at=at)
+    reasons = [away, *(one.away_reason for one in told if one.away_since is not None)]
+    spools = tuple(SpoolView(one.spool, one.fill_pct, one.quarantined, one.quarantine_reason) for one in told)
+    return DeviceView(tenant, "Mainstay", at, is_silent=False, own=OwnView(next((one for one in reasons if one), ""), spools))
 
 
 def device_slopes(tenant: UUID, *, at: datetime) -> dict[UUID, dict[str, list[Slope]]]:

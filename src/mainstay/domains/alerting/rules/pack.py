@@ -18,6 +18,7 @@ class Source(StrEnum):
     FACTS = "facts"
     UNITS = "units"
     CONTACT = "contact"
+    MAINSTAY = "mainstay"  # our own parts, not a device's
 
 
 class Worse(StrEnum):
@@ -135,6 +136,24 @@ PACK: Mapping[str, Rule] = {
             "backup.unknown", "No backup is known", Source.FACTS, Worse.ABOVE,
             (Level(_WARN, _YES, _YES / 2),), 0, 0, Family.UPKEEP, "",
             "No backup tool was found on the device.", "Set up a backup, or record how this device is backed up.",
+        ),
+        Rule(
+            "telemetry.unavailable", "Store of signals is away", Source.MAINSTAY, Worse.ABOVE,
+            (Level(_CRIT, _YES, _YES / 2),), 20, 10, Family.SUBJECT, "",
+            "Mainstay's store of signals does not answer. What devices send waits on disk; rules over samples keep their state.",
+            "Run mainstay doctor; read log/telemetry.log. Nothing that was accepted is lost meanwhile.",
+        ),
+        Rule(
+            "spool.filling", "Spool is filling", Source.MAINSTAY, Worse.ABOVE,
+            (Level(_CRIT, 95, 90), Level(_WARN, 80, 70)), 0, 10, Family.SUBJECT, "%",
+            "The spool of Mainstay's {subject} process is {value:.0f} % full; at 100 % devices are told to send again later.",
+            "Bring the store of signals back: mainstay doctor names what is in its way.",
+        ),
+        Rule(
+            "spool.quarantine", "Signals were set aside", Source.MAINSTAY, Worse.ABOVE,
+            (Level(_CRIT, _YES, _YES / 2),), 0, 10, Family.SUBJECT, "",
+            "{value:.0f} records in the spool of Mainstay's {subject} process could not be stored and were set aside: {text}",
+            "Read the reason beside each file in the spool's folder quarantine; keep the file for repair, or move it away.",
         ),
     )
 }  # fmt: skip

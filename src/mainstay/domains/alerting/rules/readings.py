@@ -60,8 +60,29 @@ class UnitView:
 
 
 @dataclass(frozen=True)
+class SpoolView:
+    """What a process of ours says of its spool."""
+
+    name: str
+    fill_pct: float
+    quarantined: int
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class OwnView:
+    """What Mainstay knows of itself. `away`: why its store of signals does not answer, empty when it does."""
+
+    away: str = ""
+    spools: Sequence[SpoolView] = ()
+
+
+@dataclass(frozen=True)
 class DeviceView:
-    """All that is known of a device at an instant. `heard_at`: last contact, or since when we have been listening."""
+    """All that is known of a device at an instant. `heard_at`: last contact, or since when we have been listening.
+
+    Mainstay itself is looked at in the same way: `own` is set, and nothing else is.
+    """
 
     device_id: UUID
     name: str
@@ -72,6 +93,7 @@ class DeviceView:
     slopes: Mapping[str, Sequence[Slope]] = field(default_factory=dict)
     facts: Mapping[str, FactView] = field(default_factory=dict)
     units: Sequence[UnitView] = ()
+    own: "OwnView | None" = None
 
 
 def readings(rule_id: str, view: DeviceView, *, at: datetime) -> list[Reading]:
@@ -183,6 +205,18 @@ def _backup(view: DeviceView, at: datetime) -> list[Reading]:
     return _flag(view, "backups", lambda body: None if body.get("known") is None else float(body["known"] is False))
 
 
+def _store_away(view: DeviceView, at: datetime) -> list[Reading]:
+    return [Reading("", float(bool(view.own.away)), view.own.away, {"why": view.own.away})] if view.own else []
+
+
+def _spools_filling(view: DeviceView, at: datetime) -> list[Reading]:
+    return [Reading(one.name, one.fill_pct) for one in view.own.spools] if view.own else []
+
+
+def _spools_quarantine(view: DeviceView, at: datetime) -> list[Reading]:
+    return [Reading(one.name, float(one.quarantined), one.reason, {"why": one.reason}) for one in view.own.spools] if view.own else []
+
+
 def _flag(view: DeviceView, group: str, value: Callable[[JsonObject], float | None]) -> list[Reading]:
     fact = view.facts.get(group)
     if fact is None:
@@ -215,5 +249,8 @@ _READERS: Mapping[str, Callable[[DeviceView, datetime], list[Reading]]] = {
     "updates.pending": _updates,
     "reboot.required": _reboot,
     "backup.unknown": _backup,
+    "telemetry.unavailable": _store_away,
+    "spool.filling": _spools_filling,
+    "spool.quarantine": _spools_quarantine,
 }
 FACT_GROUPS = ("services", "disks", "certificates", "updates", "reboot_state", "backups")

@@ -7,14 +7,18 @@ from collections.abc import Mapping
 from datetime import datetime
 from uuid import UUID
 
+from django.db import transaction
+
+from mainstay.core.access.services import require
 from mainstay.core.jobs import live, outbox
 from mainstay.core.ledger import services as ledger
 from mainstay.core.tenancy.ids import new_id
 from mainstay.domains.alerting.models import Alert, FlapState, Transition
+from mainstay.domains.alerting.models.alerts import OPEN
 from mainstay.domains.alerting.rules import flapping, folding
 from mainstay.domains.alerting.rules.flapping import Flaps
 from mainstay.domains.alerting.rules.machine import Episode, Step
-from mainstay.domains.alerting.rules.pack import SILENT, Rule
+from mainstay.domains.alerting.rules.pack import PACK, SILENT, Rule, Source
 from mainstay.domains.alerting.rules.readings import DeviceView, Reading
 from mainstay.domains.alerting.rules.words import Phase, Reason
 from mainstay.domains.alerting.services import folds
@@ -41,6 +45,7 @@ ACTS: Mapping[Reason, str] = {
     Reason.RULE_OFF: "resolved",
     Reason.FLAPPING_STARTED: "flapping_started",
     Reason.FLAPPING_ENDED: "flapping_ended",
+    Reason.ENGINE_UNAVAILABLE: "state_kept",
 }
 
 
@@ -101,6 +106,19 @@ def record_transition(
         id=new_id(), tenant=alert.tenant, alert=alert, from_phase=from_phase, to_phase=alert.phase, reason=reason, severity=alert.severity,
         condition=alert.condition, is_told=is_told, held_back=held_back, evidence=evidence, actor=actor.ref, at=clock.now(),
     )  # fmt: skip
+
+
+@transaction.atomic
+def note_unavailable(*, actor: Actor, clock: Clock) -> int:
+    """Write under each open alert over samples that its state was kept because our own store is away; return how many."""
+    require(actor, "alerting.alert.evaluate")
+    rules = [rule.id for rule in PACK.values() if rule.source is Source.SAMPLES]
+    open_now = list(Alert.objects.select_for_update().filter(tenant=actor.tenant, rule_id__in=rules, phase__in=OPEN).order_by("id"))
+    for alert in open_now:
+        record_transition(actor, alert, Reason.ENGINE_UNAVAILABLE, from_phase=alert.phase, clock=clock)
+        act = f"alerting.alert.{ACTS[Reason.ENGINE_UNAVAILABLE]}"
+        ledger.record(actor, act, alert.id, clock=clock, body={"rule": alert.rule_id, "reason": str(Reason.ENGINE_UNAVAILABLE)})
+    return len(open_now)
 
 
 def _write(actor: Actor, view: DeviceView, rule: Rule, reading: Reading, previous: Alert | None, step: Step, clock: Clock) -> Alert:

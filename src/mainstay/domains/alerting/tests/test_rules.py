@@ -141,7 +141,7 @@ def test_every_rule_of_the_pack_has_hysteresis_and_words() -> None:
 
 def test_every_reason_has_a_sentence_and_every_step_an_act() -> None:
     assert set(SENTENCES) == set(Reason)
-    overlays = {"acknowledged", "snoozed", "snooze_over", "joined_fold", "engine_unavailable", "flapping"}
+    overlays = {"acknowledged", "snoozed", "snooze_over", "joined_fold", "flapping"}
     assert {str(reason) for reason in Reason} - {str(reason) for reason in ACTS} == overlays
 
 

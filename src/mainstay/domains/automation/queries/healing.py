@@ -88,8 +88,11 @@ class EndpointSide:
 
 
 def endpoint_side(tenant: UUID, device_id: UUID, *, unit: str, now: datetime) -> EndpointSide:
-    """Return what stands between a command and a device."""
-    device, trust = estate.device(tenant, device_id), DeviceTrust.objects.filter(tenant=tenant, device_id=device_id).first()
+    """Return what stands between a command and a device; of something that is no device (Mainstay itself) nothing was ever heard."""
+    device, trust = (
+        estate.devices([tenant]).filter(id=device_id).first(),
+        DeviceTrust.objects.filter(tenant=tenant, device_id=device_id).first(),
+    )
     policy, state = policy_of(tenant), estate.unit_state(tenant, device_id, unit)
     name = to_base32(device_id)
     return EndpointSide(
@@ -98,8 +101,8 @@ def endpoint_side(tenant: UUID, device_id: UUID, *, unit: str, now: datetime) ->
         is_service_listed=policy is not None and _may_restart(policy, name, unit),
         has_helper=trust is not None and trust.has_helper,
         is_frozen=trust is not None and trust.is_frozen,
-        is_quarantined=device.state == "quarantined",
-        contact_age_s=(now - device.last_seen_at).total_seconds() if device.last_seen_at else float("inf"),
+        is_quarantined=device is not None and device.state == "quarantined",
+        contact_age_s=(now - device.last_seen_at).total_seconds() if device is not None and device.last_seen_at else float("inf"),
         signal_age_s=(now - state.seen).total_seconds() if state else float("inf"),
         group_devices=estate.devices([tenant]).filter(state="active").count(),
     )
