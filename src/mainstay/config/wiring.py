@@ -33,6 +33,7 @@ CONSUMERS: dict[str, tuple[outbox.Consumer, ...]] = {
     "alert.joined": (alert_to_incident.open_or_join_incident,),
     "alert.resolved": (alert_to_incident.recover_incident,),
     **dict.fromkeys(finding_to_incident.SENTENCES, (finding_to_incident.open_incident,)),
+    "command.refused": (finding_to_incident.open_for_refusal,),
     "incident.opened": (incident_to_action.consider_healing,),
     "incident.reopened": (incident_to_action.consider_healing,),
     "healing.declined": (incident_to_action.hand_over_declined,),

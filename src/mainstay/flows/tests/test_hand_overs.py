@@ -73,8 +73,27 @@ def test_a_sign_of_theft_opens_an_incident_that_no_runbook_answers(automation: A
         event(automation, "incident.opened", ticket.id, alert=str(finding.id)), automation.worker, automation.clock
     )
 
-    assert ticket.title == finding_to_incident.SENTENCES[name]
+    assert (ticket.title, ticket.priority) == (finding_to_incident.SENTENCES[name], 1)
     assert not HealEvent.objects.exists()
+
+
+def test_a_refusal_that_names_another_ledger_is_the_same_finding_and_any_other_refusal_is_none(automation: Automation) -> None:
+    for code in ("budget", "ledger_alarm", "ledger_alarm"):
+        finding_to_incident.open_for_refusal(
+            event(automation, "command.refused", new_id(), device=str(automation.device.id), code=code), automation.worker, automation.clock
+        )
+
+    ticket = Ticket.objects.get()
+    assert (ticket.title, ticket.priority) == (finding_to_incident.SENTENCES["device.ledger_alarmed"], 1)
+    assert ticket.incident.device_id == automation.device.id
+
+
+def test_a_ledger_that_contradicts_itself_is_nobody_s_device(automation: Automation) -> None:
+    finding_to_incident.open_incident(
+        event(automation, "ledger.mismatch_found", automation.tenant, reason="root"), automation.worker, automation.clock
+    )
+
+    assert Ticket.objects.get().incident.device_id is None
 
 
 def opened(automation: Automation) -> tuple[Ticket, object]:

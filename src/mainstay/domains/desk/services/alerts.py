@@ -56,9 +56,10 @@ class AlertNews(Protocol):
 
 
 @transaction.atomic
-def open_incident(*, actor: Actor, alert: AlertNews, clock: Clock) -> Ticket:
+def open_incident(*, actor: Actor, alert: AlertNews, clock: Clock, impact: Impact = Impact.TEAM) -> Ticket:
     """Open an incident for a firing alert, or join the one that its root cause already has.
 
+    `impact`: how many people it concerns, where the caller knows more than the alert says.
     The same alert firing at the same instant twice changes nothing. One incident of a cause that was resolved within a day
     is reopened instead. The clocks start when the alert fired. News of an alert that has recovered meanwhile (a worker that
     stood still hears of both at once, in any order) is followed by its recovery.
@@ -71,7 +72,7 @@ def open_incident(*, actor: Actor, alert: AlertNews, clock: Clock) -> Ticket:
     previous = known.ticket if known else newest_of_cause(actor.tenant, cause_key=alert.fingerprint, fold_id=alert.fold_id)
     reason = rules.join(Status(previous.status) if previous else None, previous.resolved_at if previous else None, fired_at=alert.fired_at)
     if previous is None or reason is JoinReason.LAST_ONE_LONG_AGO:
-        ticket = _open(actor, alert, reason, number + 1, clock)
+        ticket = _open(actor, alert, reason, number + 1, impact, clock)
     else:
         ticket = _join(actor, alert, lock_incident(actor.tenant, previous.id), reason, clock)
     if alert.resolved_at is not None and alert.resolved_at >= alert.fired_at:
@@ -162,10 +163,10 @@ def _give_number(actor: Actor, number: int) -> None:
         cursor.execute("UPDATE desk_ticketnumber SET last = %s WHERE tenant = %s", [number, actor.tenant])
 
 
-def _open(actor: Actor, alert: AlertNews, reason: JoinReason, number: int, clock: Clock) -> Ticket:
+def _open(actor: Actor, alert: AlertNews, reason: JoinReason, number: int, impact: Impact, clock: Clock) -> Ticket:
     _give_number(actor, number)
     ensure_default_policy(actor=actor, clock=clock)
-    ticket, data = _new_ticket(actor, alert, number, clock)
+    ticket, data = _new_ticket(actor, alert, number, impact, clock)
     ticket.save(force_insert=True)
     record = IncidentRecord.objects.create(
         tenant=actor.tenant,
@@ -186,8 +187,8 @@ def _open(actor: Actor, alert: AlertNews, reason: JoinReason, number: int, clock
     return ticket
 
 
-def _new_ticket(actor: Actor, alert: AlertNews, number: int, clock: Clock) -> tuple[Ticket, dict[str, Json]]:
-    impact, urgency = Impact.TEAM, URGENCY_OF[Severity(alert.severity)]
+def _new_ticket(actor: Actor, alert: AlertNews, number: int, impact: Impact, clock: Clock) -> tuple[Ticket, dict[str, Json]]:
+    urgency = URGENCY_OF[Severity(alert.severity)]
     level = priority(impact, urgency)
     bound = bind(actor, min(alert.fired_at, clock.now()))
     title = alert.summary[:TITLE_MAX]

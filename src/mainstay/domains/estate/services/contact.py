@@ -13,7 +13,7 @@ from uuid import UUID
 from django.db import transaction
 
 from mainstay.core.access.services import require
-from mainstay.core.jobs import live
+from mainstay.core.jobs import live, outbox
 from mainstay.domains.estate.models import Device, Fact
 from mainstay.domains.estate.queries import fleet as queries
 from mainstay.domains.estate.rules import freshness, identity
@@ -72,12 +72,20 @@ def record_heartbeat(*, actor: Actor, device_id: UUID, beat: Heartbeat, clock: C
     device = queries.lock_device(actor.tenant, device_id)
     device.agent_version, device.has_helper, device.is_frozen = beat.version[:_TEXT_MAX], beat.has_helper, beat.is_frozen
     device.clock_offset_ms, device.spool_bytes, device.spool_dropped = beat.clock_offset_ms, beat.spool_bytes, beat.spool_dropped
+    was_alarmed = _is_alarmed(device.diag)
     device.diag, device.heartbeat_at = [str(line)[:300] for line in beat.diag[:_DIAG_MAX]], clock.now()
+    if _is_alarmed(device.diag) and not was_alarmed:
+        outbox.publish(actor, "device.ledger_alarmed", device.id, {"device": device.id.hex}, clock=clock)
     missing = _missing_groups(device, beat.facts_hash)
     if beat.facts_hash and not missing:
         device.facts_confirmed_at = clock.now()
     device.save()
     return missing
+
+
+def _is_alarmed(diag: Sequence[str]) -> bool:
+    """Say whether a device's own diagnosis holds that the ledger it was shown is not the one it knew."""
+    return any(line.startswith("ledger_alarm:") for line in diag)
 
 
 def _save_contact(device: Device, mark: identity.PollMark, clock: Clock) -> None:
