@@ -12,14 +12,14 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Mapping
-from types import FrameType
 
 from mainstay_agent import VERSION
-from mainstay_agent.authority.embedded import Asks
+from mainstay_agent.authority.asking import Asks
 from mainstay_agent.authority.freezing import freeze_file
 from mainstay_agent.host.clocks import SystemClock
-from mainstay_agent.net import admission, diagnosis, identity, runner
+from mainstay_agent.net import admission, diagnosis, identity
 from mainstay_agent.net.exchange import HttpExchange
+from mainstay_agent.net.halves import open_asks
 from mainstay_agent.net.identity import Home, Receipt
 from mainstay_agent.net.link import Link
 from mainstay_agent.net.problems import ServerRefused, Unreachable
@@ -30,6 +30,8 @@ from mainstay_trust.keys import Key, public_from_hex
 
 DONE, FAILED, REFUSED, NOT_ENROLLED, INVALID, UNREACHABLE = 0, 1, 3, 4, 6, 7
 ENROL_LOOK_EVERY_S = 2.0
+# One heap for all threads, which take turns anyway, and what is free goes back to the machine.
+MALLOC = {"MALLOC_ARENA_MAX": "1", "MALLOC_TRIM_THRESHOLD_": "131072"}
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -76,27 +78,23 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run(_options: argparse.Namespace, home: Home) -> int:
-    stopping = threading.Event()
-    receipt = identity.load(home)
-    running: list[runner.Runner] = []
-
-    def stop(_number: int, _frame: FrameType | None) -> None:
-        stopping.set()
-        for one in running:
-            one.stop()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, stop)
-    while receipt is None and not stopping.wait(ENROL_LOOK_EVERY_S):
-        receipt = identity.load(home)
+    """Wait until this machine has joined, then become the net process."""
+    receipt = _wait_for_receipt(home)
     if receipt is None:
         return DONE
-    one = runner.Runner(runner.open_device(home, receipt))
-    running.append(one)
-    code = one.run()
-    if one.failure is not None:
-        raise one.failure
-    return code
+    # Another program and not a function: what only the command line and an authority need must not stay in memory for months.
+    module = "mainstay_agent.net" if receipt.has_helper else "mainstay_agent.net.alone"
+    return os.execve(sys.executable, [sys.executable, "-m", module], {**MALLOC, **os.environ})  # noqa: S606 our own interpreter
+
+
+def _wait_for_receipt(home: Home) -> Receipt | None:
+    stopping = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda _number, _frame: stopping.set())
+    receipt = identity.load(home)
+    while receipt is None and not stopping.wait(ENROL_LOOK_EVERY_S):
+        receipt = identity.load(home)
+    return None if stopping.is_set() else receipt
 
 
 def _join(options: argparse.Namespace, home: Home) -> int:
@@ -110,7 +108,7 @@ def _join(options: argparse.Namespace, home: Home) -> int:
 
 def _trust(options: argparse.Namespace, home: Home) -> int:
     receipt = _receipt(home)
-    asks, _ = runner.open_asks(home, receipt)
+    asks, _ = open_asks(home, receipt)
     documents = _link(home, receipt, asks).call("GET", "/agent/v1/docs").data
     fingerprint = options.fingerprint.replace(":", "").replace(" ", "").lower()
     answer = asks.ask(
@@ -122,12 +120,12 @@ def _trust(options: argparse.Namespace, home: Home) -> int:
 
 def _status(options: argparse.Namespace, home: Home) -> int:
     receipt = _receipt(home)
-    _show(options, diagnosis.status(home, receipt, runner.open_asks(home, receipt)[0]))
+    _show(options, diagnosis.status(home, receipt, open_asks(home, receipt)[0]))
     return DONE
 
 
 def _log(options: argparse.Namespace, home: Home) -> int:
-    asks, _ = runner.open_asks(home, _receipt(home))
+    asks, _ = open_asks(home, _receipt(home))
     if not options.verify:
         _show(options, {"results": diagnosis.results(asks)})
         return DONE
@@ -155,7 +153,7 @@ def _freeze(options: argparse.Namespace, _home: Home) -> int:
 
 def _leave(options: argparse.Namespace, home: Home) -> int:
     receipt = _receipt(home)
-    asks, _ = runner.open_asks(home, receipt)
+    asks, _ = open_asks(home, receipt)
     was_told = admission.leave(asks, _link(home, receipt, asks))
     identity.wipe(home)
     _show(options, {"left": receipt.tenant, "server_told": was_told})

@@ -89,6 +89,8 @@ class Authority:
         with self._lock:
             state = self.state()
             verdict = self._check(envelope, issue_text, state)
+            if verdict.code == "ledger_alarm" and not state.is_ledger_alarmed:
+                self._raise_alarm(issue_text)
             if verdict.held:
                 return self._hold(verdict, envelope, issue_text)
             if not verdict.is_accepted:
@@ -155,6 +157,11 @@ class Authority:
         except Rejected as refusal:
             return Verdict(refusal.code, detail=refusal.detail)
         return check(envelope, state, verify, issue=issue)
+
+    def _raise_alarm(self, issue_text: str) -> None:
+        issue = _issue(issue_text)
+        if issue is not None:
+            self.ledger.distrust(issue, self.documents.logs())
 
     def _refuse(self, verdict: Verdict, envelope: bytes) -> Submitted:
         """Record a refusal. A repetition is recorded once per payload and its stored result offered again."""

@@ -8,22 +8,16 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 from mainstay_agent.authority import verbs
+from mainstay_agent.authority.asking import Answer, Body
 from mainstay_agent.authority.core import Authority, Settings
 from mainstay_agent.authority.freezing import freeze_file
 from mainstay_agent.authority.launch import Launcher, ProcessLauncher
-from mainstay_agent.authority.verbs import Answer, Body, Peer
+from mainstay_agent.authority.verbs import Peer
 from mainstay_agent.host.clocks import Clock, SystemClock, boot_id
 from mainstay_agent.host.durable import make_private_folder
 from mainstay_agent.host.ed25519 import load_or_create
-
-
-class Asks(Protocol):
-    """The authority as the networked half sees it. Raises Rejected for a refusal, ConnectionError when the root half is not there."""
-
-    def ask(self, verb: str, body: Body) -> Answer: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from mainstay_agent.authority.asking import Answer, Body
 from mainstay_agent.authority.core import Authority
 from mainstay_agent.authority.documents import Identity
 from mainstay_agent.authority.launch import INVENTORY
@@ -23,8 +24,6 @@ from mainstay_trust.members import CROCKFORD_ID, Members
 
 _CODE = "bad_request"
 PAGE_MAX = 50  # results in one request, as the server takes them
-Body = Mapping[str, JSON]
-Answer = dict[str, JSON]
 
 
 @dataclass(frozen=True, slots=True)

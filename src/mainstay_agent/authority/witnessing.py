@@ -11,7 +11,9 @@ from mainstay_agent.authority.store import Store
 from mainstay_agent.host.ed25519 import verify
 from mainstay_trust import witness
 from mainstay_trust.errors import Rejected
+from mainstay_trust.issue import IssueProof
 from mainstay_trust.notes import Checkpoint, Vkey, open_checkpoint
+from mainstay_trust.tlog_proof import parse_proof, prove
 from mainstay_trust.witness import Witness
 
 _NAME = "witness"
@@ -50,6 +52,24 @@ class LedgerView:
         if after != seen:
             self._save(after)
         return outcome
+
+    def distrust(self, issue: IssueProof, logs: Sequence[Vkey]) -> None:
+        """Raise the standing alarm over a delivered proof that check 10 found not to fit.
+
+        A proof that is merely missing is no alarm: an honest server may know an old position of ours, and heartbeats count it.
+        """
+        seen = self.load()
+        if seen is None:
+            return
+        try:
+            offered = prove(parse_proof(issue.proof), logs, verify)
+        except Rejected:
+            self._save(witness.foreign(seen)[0])
+            return
+        if offered.origin == seen.checkpoint.origin and offered.size == seen.checkpoint.size:
+            self._save(witness.observe(seen, offered, None)[0])
+        elif issue.consistency or offered.origin != seen.checkpoint.origin:
+            self._save(witness.foreign(seen)[0])
 
     def raise_alarm(self) -> None:
         """Believe the other half when it doubts: that only takes authority away."""

@@ -9,7 +9,7 @@ import socket
 from dataclasses import dataclass
 from pathlib import Path
 
-from mainstay_agent.authority.verbs import Answer, Body
+from mainstay_agent.authority.asking import Answer, Body
 from mainstay_agent.helper.frames import REPLY_BYTES_MAX, REQUEST_BYTES_MAX, read_frame, write_frame
 from mainstay_trust.errors import Rejected
 

@@ -11,19 +11,19 @@ import pwd
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from mainstay_agent.authority.embedded import Asks
+from mainstay_agent.authority.asking import Asks
 from mainstay_agent.authority.launch import ProcessLauncher
 from mainstay_agent.host.clocks import boot_id
 from mainstay_agent.host.machine import Machine
 from mainstay_agent.net import enrolment, identity
 from mainstay_agent.net.enrolment import Candidate
 from mainstay_agent.net.exchange import HttpExchange
+from mainstay_agent.net.halves import open_asks
 from mainstay_agent.net.identity import Home, Receipt
 from mainstay_agent.net.inventory import InChild
 from mainstay_agent.net.link import Link
 from mainstay_agent.net.orders import Orders
 from mainstay_agent.net.problems import ServerRefused, Unreachable
-from mainstay_agent.net.runner import open_asks
 from mainstay_trust.canonical import JSON
 from mainstay_trust.enrol import Code, Transcript
 from mainstay_trust.errors import Rejected

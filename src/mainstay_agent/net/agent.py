@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from mainstay_agent import VERSION
-from mainstay_agent.authority.embedded import Asks
+from mainstay_agent.authority.asking import Asks
 from mainstay_agent.host.clocks import Clock
 from mainstay_agent.host.machine import Machine
 from mainstay_agent.net import batches
@@ -101,6 +101,7 @@ class Device:
         self.link = Link(parts.exchange, transport, self.clock, self.reply_keys)
         self.side_link = Link(parts.side_exchange, transport, self.clock, self.reply_keys)
         self.witness = LedgerWitness(parts.home, parts.authority, witness, parts.receipt.device, self.clock)
+        self.orders.accuse = self.witness.accuse
         self.refresh()
 
     def reply_keys(self) -> list[Key]:

@@ -9,7 +9,7 @@ import socket
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
-from mainstay_agent.authority.embedded import Asks
+from mainstay_agent.authority.asking import Asks
 from mainstay_agent.host.clocks import SystemClock
 from mainstay_agent.net.exchange import HttpExchange
 from mainstay_agent.net.identity import Home, Receipt

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from mainstay_agent.authority.embedded import Asks
+from mainstay_agent.authority.asking import Asks
 from mainstay_agent.authority.launch import INVENTORY, Launcher
 from mainstay_agent.facts.catalogue import GROUPS
 from mainstay_agent.host.clocks import Clock

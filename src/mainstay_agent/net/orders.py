@@ -5,10 +5,10 @@ Does not own: any judgement (`authority`).
 Invariant: a result is acknowledged to the authority only after the server said that it has stored it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from mainstay_agent.authority.embedded import Asks
+from mainstay_agent.authority.asking import Asks
 from mainstay_agent.net.link import Link, Reply
 from mainstay_agent.net.problems import ServerRefused
 from mainstay_agent.net.witness import fit_proof
@@ -27,6 +27,9 @@ class Orders:
     wants_restart: bool = False
     expects_results: bool = True
     is_action_running: bool = False
+    accuse: Callable[[JSON, Mapping[str, JSON]], None] = lambda _delivery, _answer: (
+        None
+    )  # told of a command that the ledger does not bear out
 
     def fetch_documents(self, link: Link, status: Mapping[str, JSON], announced: JSON) -> bool:
         """Fetch and hand over documents when the server has newer ones than the authority; tell whether any came in."""
@@ -59,6 +62,8 @@ class Orders:
             self.expects_results = True
             self.stand_at(answer.get("checkpoint"))
             self.wants_restart = self.wants_restart or answer.get("wants_restart") is True
+            if answer.get("code") == "ledger_alarm":
+                self.accuse(delivery, answer)
         return handed
 
     def stand_at(self, position: JSON) -> None:

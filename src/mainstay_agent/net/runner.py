@@ -7,16 +7,17 @@ Invariant: no failure of the server, the wire or the root half ends observation;
 
 import json
 import random
+import signal
 import sqlite3
 import threading
 from collections.abc import Callable
 
 from mainstay_agent import VERSION
-from mainstay_agent.authority.embedded import Asks, Embedded, open_authority
+from mainstay_agent.authority.asking import Asks
 from mainstay_agent.authority.launch import ProcessLauncher
-from mainstay_agent.authority.verbs import Peer
-from mainstay_agent.helper.client import HelperClient, socket_path
+from mainstay_agent.helper.client import socket_path
 from mainstay_agent.host.machine import Machine
+from mainstay_agent.net import identity
 from mainstay_agent.net.agent import Device, Parts
 from mainstay_agent.net.backoff import Backoff
 from mainstay_agent.net.exchange import HttpExchange
@@ -27,6 +28,7 @@ from mainstay_agent.net.problems import ServerRefused, Unreachable
 from mainstay_agent.net.settings import load
 from mainstay_agent.net.spool import Spool
 
+NOT_ENROLLED = 4
 TICK_S = 2.0
 SEND_EVERY_S = 5.0
 WHILE_RUNNING_S = 0.5
@@ -38,10 +40,24 @@ _DRAW = random.SystemRandom().uniform
 _EXPECTED = (Unreachable, ServerRefused, ConnectionError, OSError, sqlite3.OperationalError)
 
 
-def open_device(home: Home, receipt: Receipt) -> Device:
+def run_process(open_asks: Callable[[Home], Asks], *, has_helper: bool) -> int:
+    """Be the net process of this machine until told to stop; return its exit code. A defect is raised."""
+    home = Home.from_environment()
+    receipt = identity.load(home)
+    if receipt is None:
+        return NOT_ENROLLED  # `mainstay-agent run` waits for that
+    one = Runner(open_device(home, receipt, open_asks(home), has_helper=has_helper))
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda _number, _frame: one.stop())
+    code = one.run()
+    if one.failure is not None:
+        raise one.failure
+    return code
+
+
+def open_device(home: Home, receipt: Receipt, authority: Asks, *, has_helper: bool) -> Device:
     """Put the parts of this machine's device together."""
     machine, settings = Machine(), load(home.folder)
-    authority, has_helper = open_asks(home, receipt)
     spool = Spool(home.spool, machine.clock)
     here = InChild(ProcessLauncher(has_systemd=False))
     collects = ThroughHelper(authority, here) if has_helper else here
@@ -62,15 +78,6 @@ def open_device(home: Home, receipt: Receipt) -> Device:
     )
     device = Device(parts)
     return device
-
-
-def open_asks(home: Home, receipt: Receipt | None) -> tuple[Asks, bool]:
-    """Return the authority of this machine: the root half if the device joined with one (or one is there now), else our own."""
-    client = HelperClient(socket_path())
-    if receipt.has_helper if receipt is not None else client.is_there():
-        return client, True
-    authority = open_authority(home.authority, is_helper=False)
-    return Embedded(authority, Peer(0, is_trusted=True)), False
 
 
 class Runner:

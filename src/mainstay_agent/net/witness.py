@@ -6,10 +6,11 @@ Invariant: a checkpoint is stored by write, fsync and rename before it is cosign
 """
 
 import json
+import syslog
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from mainstay_agent.authority.embedded import Asks
+from mainstay_agent.authority.asking import Asks
 from mainstay_agent.host import durable
 from mainstay_agent.host.clocks import Clock
 from mainstay_agent.host.ed25519 import KeyPair, verify
@@ -47,9 +48,23 @@ class LedgerWitness:
             durable.replace(self.home.checkpoint, note.encode())
             self._cosign(note, logs)
         elif self.outcome in ("doubt", "fork"):
-            self.cosignature = None
-            self._keep_evidence(offered, answer)
+            self._sound(offered, answer)
         return self.outcome
+
+    def accuse(self, delivery: JSON, answer: Mapping[str, JSON]) -> None:
+        """The authority refused a command because of the ledger in which it was said to be written."""
+        alarm = answer.get("ledger_alarm")
+        if isinstance(alarm, str) and self.outcome not in ("doubt", "fork"):
+            self.outcome = alarm
+            self._sound(delivery, answer)
+
+    def _sound(self, offered: JSON, answer: Mapping[str, JSON]) -> None:
+        self.cosignature = None
+        self._keep_evidence(offered, answer)
+        syslog.openlog("mainstay-agent", syslog.LOG_PID, syslog.LOG_DAEMON)
+        syslog.syslog(
+            syslog.LOG_CRIT, f"the ledger of this tenant cannot be trusted ({self.outcome}); repair has stopped, observation goes on"
+        )
 
     def _cosign(self, note: str, logs: Sequence[str]) -> None:
         try:
