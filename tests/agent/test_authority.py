@@ -159,7 +159,33 @@ def test_a_command_logged_only_in_a_forked_ledger_is_an_alarm(helper, tenancy, l
     tenancy.ledger, tenancy.held = fork, 3
 
     assert submit(helper, tenancy.deliver(tenancy.command())) == ("refused", "ledger_alarm")
+    assert helper.ask("query", {})["ledger_alarm"] == "doubt"
     assert launcher.effects == []
+
+
+def test_a_delivery_from_another_history_stops_repair_for_good_commands_too(helper, tenancy, launcher) -> None:
+    helper.ask("docs", {"op": "checkpoint", **heartbeat(tenancy, grow=2)})
+    tenancy.held, genuine, fork = 3, tenancy.ledger, Ledger(pair(0x05))
+    fork.append("access.tenant.created", "fork", b"")
+    tenancy.ledger = fork
+    assert submit(helper, tenancy.deliver(tenancy.command())) == ("refused", "ledger_alarm")
+    assert helper.ask("query", {})["ledger_alarm"] == "fork"  # as long as ours, with another root
+
+    tenancy.ledger = genuine
+    assert submit(helper, tenancy.deliver(tenancy.command())) == ("refused", "ledger_alarm")
+    helper.ask("docs", {"op": "checkpoint", **heartbeat(tenancy, grow=1)})
+    assert helper.ask("query", {})["ledger_alarm"] == "fork"
+    assert submit(helper, tenancy.deliver(tenancy.command("proc.list@1", {})))[0] == "started"
+    assert launcher.effects == []
+
+
+def test_a_delivery_that_only_lacks_its_proof_is_refused_without_an_alarm(helper, tenancy, launcher) -> None:
+    helper.ask("docs", {"op": "checkpoint", **heartbeat(tenancy, grow=2)})
+    tenancy.held = 3
+
+    assert submit(helper, tenancy.deliver(tenancy.command()) | {"consistency": []}) == ("refused", "ledger_alarm")
+    assert helper.ask("query", {})["ledger_alarm"] is None
+    assert submit(helper, tenancy.deliver(tenancy.command()))[0] == "started"
 
 
 def heartbeat(tenancy: Tenancy, grow: int = 0) -> dict[str, Any]:

@@ -57,7 +57,7 @@ class Store:
             self.database.execute("BEGIN IMMEDIATE")
             try:
                 yield self.database
-            except BaseException:
+            except BaseException:  # whatever ends the block, an interrupt included: half of a transaction must not stay open
                 self.database.execute("ROLLBACK")
                 raise
             self.database.execute("COMMIT")

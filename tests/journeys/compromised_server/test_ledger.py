@@ -68,10 +68,14 @@ ATTACKS = [
     Attack("leaf_with_another_salt", "not_logged", with_issue(with_another_salt)),
     Attack("leaf_with_another_body", "not_logged", with_issue(with_another_body)),
     Attack("proof_that_is_no_proof", "not_logged", with_issue(lambda _t, d: {"proof": d["proof"].replace("\n", " ")})),
-    Attack("forked_tree", "ledger_alarm", proven_by(lambda t: t.rewritten(t.held + 4))),
     Attack("smaller_tree", "ledger_alarm", proven_by(lambda t: t.rewritten(t.held - 3))),
-    Attack("same_size_other_root", "ledger_alarm", proven_by(lambda t: t.rewritten(t.held - 1))),
     Attack("no_consistency_proof", "ledger_alarm", with_issue(lambda _t, _d: {"consistency": []})),
+]
+
+
+# Each of these shows another history: it stops repair until a proof says that ours was not rewritten.
+HISTORIES = [
+    Attack("forked_tree", "ledger_alarm", proven_by(lambda t: t.rewritten(t.held + 4))),
     Attack("foreign_origin", "ledger_alarm", proven_by(lambda t: t.rewritten(t.held + 1, ELSEWHERE, new_key()))),
     Attack("checkpoint_by_the_server_key", "ledger_alarm", proven_by(lambda t: t.rewritten(t.held + 1, key=t.server))),
 ]
@@ -87,6 +91,20 @@ def verdicts(victim: Victim) -> dict[str, list[Decision]]:
 def test_a_command_without_its_entry_in_our_ledger_is_refused(victim: Victim, verdicts: dict[str, list[Decision]], attack: Attack) -> None:
     assert verdicts[attack.name] == [("refused", attack.code)]
     assert victim.premises.is_canary_untouched
+
+
+@pytest.mark.parametrize("attack", HISTORIES, ids=lambda attack: attack.name)
+def test_a_command_from_another_history_stops_repair_until_a_proof_clears_it(victim: Victim, attack: Attack) -> None:
+    with victim.unharmed():
+        victim.next_heartbeat()
+        victim.server.lies.heartbeat = lambda _: None  # nothing that could clear it
+        assert victim.decides(attack.make) == [("refused", attack.code)]
+        assert victim.query()["ledger_alarm"] == "doubt"
+        assert victim.decides(lambda thief: thief.deliver(thief.command(params={"unit": "payroll"}))) == [("refused", "ledger_alarm")]
+
+        victim.server.tell_the_truth()
+        victim.next_heartbeat()
+        assert victim.query()["ledger_alarm"] is None
 
 
 def offered(ledger: Ledger, held: int) -> dict[str, Any]:
@@ -129,4 +147,19 @@ def test_a_fork_stops_repair_and_no_later_proof_clears_it(newcomer: Victim) -> N
     assert list((newcomer.folder / "agent" / "alarms").glob("*.json"))
 
 
-FLOWS = {"heartbeat_of_another_root_of_our_size": test_a_fork_stops_repair_and_no_later_proof_clears_it}
+def test_a_command_from_a_history_as_long_as_ours_stops_repair_for_good(newcomer: Victim) -> None:
+    newcomer.adopt_root_by_fingerprint()
+    with newcomer.unharmed():
+        newcomer.next_heartbeat()
+        assert newcomer.decides(proven_by(lambda t: t.rewritten(t.held - 1))) == [("refused", "ledger_alarm")]
+        newcomer.next_heartbeat()
+
+        assert newcomer.decides(lambda thief: thief.deliver(thief.command())) == [("refused", "ledger_alarm")]
+        assert newcomer.query()["ledger_alarm"] == "fork"
+    assert list((newcomer.folder / "agent" / "alarms").glob("*.json"))
+
+
+FLOWS = {
+    "heartbeat_of_another_root_of_our_size": test_a_fork_stops_repair_and_no_later_proof_clears_it,
+    "same_size_other_root": test_a_command_from_a_history_as_long_as_ours_stops_repair_for_good,
+}

@@ -7,7 +7,7 @@ from tests.journeys.compromised_server import test_clocks, test_commands, test_d
 LISTS = {
     "commands": [attack.name for attack in (*test_commands.ATTACKS, *test_commands.UNREADABLE)] + [*test_commands.FLOWS],
     "documents": [forgery.name for forgery in test_documents.FORGERIES] + [*test_documents.FLOWS],
-    "ledger": [attack.name for attack in test_ledger.ATTACKS] + [*test_ledger.LIES, *test_ledger.FLOWS],
+    "ledger": [attack.name for attack in (*test_ledger.ATTACKS, *test_ledger.HISTORIES)] + [*test_ledger.LIES, *test_ledger.FLOWS],
     "wire": [*test_wire.LIES, *test_wire.FLOWS],
     "time": [attack.__name__ for attack in test_clocks.ATTACKS],
     "evidence": [*test_evidence.ATTACKS, *test_evidence.FLOWS],
