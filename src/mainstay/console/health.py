@@ -3,11 +3,12 @@
 Owns: the checks that need the database. Does not own: the checks of machine and engines (engines.checks).
 """
 
-from dataclasses import dataclass
 from datetime import timedelta
 
 from django.conf import settings
 
+from mainstay.console import health_lines
+from mainstay.console.health_lines import Line
 from mainstay.core.jobs import queries as jobs
 from mainstay.core.ledger import queries as ledger
 from mainstay.engines.checks import CHECKS, examine_all
@@ -17,27 +18,12 @@ from mainstay.kernel.clock import Clock
 
 JOB_LEASE_S = 60
 WITNESS_AGE_MAX = timedelta(hours=24)
-TONES = {"ok": "ok", "warn": "warning", "fail": "critical"}
-
-
-@dataclass(frozen=True)
-class Line:
-    """One check: its state, the cause, and what to do."""
-
-    name: str
-    state: str
-    cause: str
-    fix: str = ""
-
-    @property
-    def tone(self) -> str:
-        return TONES[self.state]
 
 
 def checks(actor: Actor, clock: Clock) -> list[Line]:
     """Return every check, those that failed first."""
     machine = [Line(name, outcome.state, outcome.cause, outcome.fix) for name, outcome in examine_all(settings.LAYOUT, CHECKS)]
-    lines = [*machine, _jobs(clock), *_ledger(actor, clock)]
+    lines = [*machine, _jobs(clock), *_ledger(actor, clock), *health_lines.lines(actor, settings.LAYOUT, clock.now())]
     return sorted(lines, key=lambda line: ("fail", "warn", "ok").index(line.state))
 
 
