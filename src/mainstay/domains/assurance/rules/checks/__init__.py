@@ -8,7 +8,7 @@ Invariant: a check reads nothing but its host, and every id here has a row in th
 from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
-from mainstay.domains.assurance.rules.checks import accounts, remote
+from mainstay.domains.assurance.rules.checks import accounts, encryption, health, integrity, logs, patches, remote, system
 from mainstay.domains.assurance.rules.facts import Host, NotKnown
 from mainstay.domains.assurance.rules.results import Result, Verdict
 
@@ -30,6 +30,38 @@ HOST_CHECKS: Mapping[str, HostCheck] = {
     "NET-06": remote.net_06,
     "NET-07": remote.net_07,
     "NET-08": remote.net_08,
+    "ENC-01": encryption.enc_01,
+    "ENC-02": encryption.enc_02,
+    "ENC-04": encryption.enc_04,
+    "ENC-05": encryption.enc_05,
+    "ENC-06": encryption.enc_06,
+    "PAT-01": patches.pat_01,
+    "PAT-02": patches.pat_02,
+    "PAT-03": patches.pat_03,
+    "PAT-04": patches.pat_04,
+    "PAT-05": patches.pat_05,
+    "PAT-06": patches.pat_06,
+    "PAT-07": patches.pat_07,
+    "LOG-01": logs.log_01,
+    "LOG-02": logs.log_02,
+    "LOG-03": logs.log_03,
+    "SYS-01": system.sys_01,
+    "SYS-02": system.sys_02,
+    "SYS-03": system.sys_03,
+    "SYS-04": system.sys_04,
+    "SYS-05": system.sys_05,
+    "SYS-06": system.sys_06,
+    "SYS-07": system.sys_07,
+    "SYS-08": system.sys_08,
+    "SYS-09": system.sys_09,
+    "INT-01": integrity.int_01,
+    "INT-02": integrity.int_02,
+    "INT-03": integrity.int_03,
+    "INT-04": integrity.int_04,
+    "HLT-01": health.hlt_01,
+    "HLT-02": health.hlt_02,
+    "HLT-03": health.hlt_03,
+    "HLT-04": health.hlt_04,
 }
 
 
