@@ -516,6 +516,34 @@ def test_without_its_root_half_the_agent_goes_on_observing(world) -> None:
     assert "helper_unreachable" in world.server.polls[0]["hb"]["diag"]
 
 
+class Away:
+    """An authority whose process was killed: until it is back, nobody answers."""
+
+    def __init__(self, asks: Any) -> None:
+        self.asks, self.is_away = asks, True
+
+    def ask(self, verb: str, body: Any) -> Any:
+        if self.is_away:
+            raise ConnectionError("the connection ended inside a frame")
+        return self.asks.ask(verb, body)
+
+
+def test_commands_that_came_while_the_root_half_was_away_are_handed_over_once_it_is_back(world, launcher) -> None:
+    world.device.poll()
+    away = Away(world.device.parts.authority)
+    world.device.orders.authority = away
+    world.server.commands.append(world.tenancy.deliver(world.tenancy.command()))
+    world.device.poll()
+    world.drain()
+    assert launcher.effects == []
+
+    away.is_away = False
+    world.drain()
+    world.drain()
+    assert launcher.effects == ["restart"]
+    assert world.device.orders.waiting == []
+
+
 def look_at_everything(world: World) -> None:
     for _ in range(6):
         world.device.look_at_facts()

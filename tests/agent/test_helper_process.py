@@ -6,6 +6,7 @@ import socket
 import struct
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -291,6 +292,49 @@ def test_a_root_half_that_is_asked_to_stop_ends_in_good_order(running) -> None:
 def test_nobody_listening_is_an_error_and_not_an_empty_answer(tmp_path) -> None:
     with pytest.raises(ConnectionError, match="does not answer"):
         HelperClient(tmp_path / "none.sock").ask("query", {})
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"",
+        struct.pack(">I", 100) + b'{"answer"',
+        struct.pack(">I", 9) + b"not json!",
+        struct.pack(">I", 48) + b'{"error":{"code":"internal","detail":"OSError"}}',
+    ],
+)
+def test_a_root_half_that_breaks_off_has_refused_nothing(tmp_path, answer) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
+        listener.bind(str(tmp_path / "half.sock"))
+        listener.listen(1)
+
+        def serve() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(65536)
+                connection.sendall(answer)
+
+        killed = threading.Thread(target=serve)
+        killed.start()
+        with pytest.raises(ConnectionError):
+            HelperClient(tmp_path / "half.sock").ask("query", {})
+        killed.join(WAIT_S)
+
+
+def test_a_root_half_that_has_lost_its_parent_before_it_was_ready_ends_at_once(tmp_path) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
+        listener.bind(str(tmp_path / "half.sock"))
+        listener.listen(1)
+        environment = {
+            "PYTHONPATH": SOURCE,
+            "MAINSTAY_HELPER_STATE": str(tmp_path / "state"),
+            "MAINSTAY_HELPER_SOCKET": str(tmp_path / "half.sock"),
+        }
+        argv = [sys.executable, "-m", "mainstay_agent.helper.serve", "--parent", "1"]
+        code = f"import os; os.dup2({listener.fileno()}, 3); os.execv({sys.executable!r}, {argv!r})"
+        orphan = subprocess.Popen([sys.executable, "-c", code], env=environment, pass_fds=(listener.fileno(),))
+
+        assert orphan.wait(WAIT_S) == 0
 
 
 def test_facts_are_collected_with_roots_eyes(running) -> None:

@@ -66,7 +66,7 @@ def _listen(path: str, group: int) -> socket.socket:
 def _start(listener: socket.socket, arguments: list[str]) -> int:
     """Start the root half with the socket as its third descriptor, as systemd does."""
     environment = {**os.environ, "LISTEN_FDS": "1"}
-    argv = [sys.executable, "-m", "mainstay_agent.helper.serve", *arguments, "--activated"]
+    argv = [sys.executable, "-m", "mainstay_agent.helper.serve", *arguments, "--parent", str(os.getpid())]
     actions = [(os.POSIX_SPAWN_DUP2, listener.fileno(), LISTEN_FD)]
     if listener.fileno() == LISTEN_FD:
         os.set_inheritable(LISTEN_FD, True)

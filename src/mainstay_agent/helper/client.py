@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mainstay_agent.authority.asking import Answer, Body
-from mainstay_agent.helper.frames import REPLY_BYTES_MAX, REQUEST_BYTES_MAX, read_frame, write_frame
+from mainstay_agent.helper.frames import INTERNAL, REPLY_BYTES_MAX, REQUEST_BYTES_MAX, encode_frame, read_frame
 from mainstay_trust.errors import Rejected
 
 SOCKET = "/run/mainstay/helper.sock"
@@ -28,16 +28,20 @@ class HelperClient:
     path: Path
 
     def ask(self, verb: str, body: Body) -> Answer:
+        data = encode_frame({"verb": verb, "body": body}, REQUEST_BYTES_MAX)
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
             connection.settimeout(TIMEOUT_S)
             try:
                 connection.connect(str(self.path))
-                _write(connection, {"verb": verb, "body": body})
+                _write(connection, data)
                 answer = read_frame(connection, REPLY_BYTES_MAX)
-            except OSError as problem:
+            except (OSError, Rejected) as problem:
+                # A frame that broke off is a root half that was killed while it answered: nobody has refused anything.
                 raise ConnectionError(f"the root half does not answer at {self.path}: {problem}") from problem
         error = answer.get("error")
         if isinstance(error, dict):
+            if error.get("code") == INTERNAL:
+                raise ConnectionError(f"the root half failed: {error.get('detail')}")
             raise Rejected(str(error.get("code")), str(error.get("detail", "")))
         found = answer.get("answer")
         return dict(found) if isinstance(found, dict) else {}
@@ -50,8 +54,8 @@ class HelperClient:
         return True
 
 
-def _write(connection: socket.socket, request: Answer) -> None:
+def _write(connection: socket.socket, frame: bytes) -> None:
     try:
-        write_frame(connection, request, REQUEST_BYTES_MAX)
+        connection.sendall(frame)
     except BrokenPipeError:
         return  # we were turned away before we had spoken: the answer that says so is waiting to be read

@@ -15,15 +15,21 @@ from mainstay_trust.errors import Rejected
 REQUEST_BYTES_MAX = 256 * 1024
 REPLY_BYTES_MAX = 2 * 1024 * 1024
 _LENGTH = struct.Struct(">I")
+INTERNAL = "internal"  # the one error code that is no refusal: the root half itself has failed
 _DEPTH_MAX = 16
 
 
 def write_frame(connection: socket.socket, value: Mapping[str, JSON], limit: int) -> None:
     """Send one frame. Errors: Rejected("too_large"), OSError."""
+    connection.sendall(encode_frame(value, limit))
+
+
+def encode_frame(value: Mapping[str, JSON], limit: int) -> bytes:
+    """Return the bytes of one frame. Errors: Rejected("too_large")."""
     data = canonical.encode(value, depth_max=_DEPTH_MAX)
     if len(data) > limit:
         raise Rejected("too_large", f"a frame has at most {limit} bytes")
-    connection.sendall(_LENGTH.pack(len(data)) + data)
+    return _LENGTH.pack(len(data)) + data
 
 
 def read_frame(connection: socket.socket, limit: int) -> dict[str, JSON]:

@@ -35,7 +35,7 @@ def main(arguments: list[str] | None = None) -> int:
     uids = {account.pw_uid} if account else set()
     uids |= {options.uid} if options.uid is not None else set()
     listener = socket.socket(fileno=LISTEN_FD)
-    server = Server(authority, listener, uids, parent=os.getppid() if options.activated else None)
+    server = Server(authority, listener, uids, parent=options.parent)
 
     def stop(_number: int, _frame: FrameType | None) -> None:
         server.stop()
@@ -58,7 +58,7 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--user", help="the user of the networked half, who may connect")
     parser.add_argument("--uid", type=int, help="the same by number")
     parser.add_argument("--gid", type=int, help="the group that owns the socket")
-    parser.add_argument("--activated", action="store_true", help="end with the process that started us")
+    parser.add_argument("--parent", type=int, help="end with the process of this number, which started us")
     return parser.parse_args(arguments)
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from mainstay_agent.authority import verbs
 from mainstay_agent.authority.core import Authority
 from mainstay_agent.authority.verbs import Peer
-from mainstay_agent.helper.frames import REPLY_BYTES_MAX, REQUEST_BYTES_MAX, read_frame, write_frame
+from mainstay_agent.helper.frames import INTERNAL, REPLY_BYTES_MAX, REQUEST_BYTES_MAX, read_frame, write_frame
 from mainstay_trust.canonical import JSON
 from mainstay_trust.errors import Rejected
 
@@ -85,7 +85,7 @@ class Server:
         except Rejected as refusal:
             return {"error": {"code": refusal.code, "detail": refusal.detail[:500]}}
         except Exception as problem:  # process boundary: whatever a peer provokes, the root half stays up and says that it failed
-            return {"error": {"code": "internal", "detail": type(problem).__name__}}
+            return {"error": {"code": INTERNAL, "detail": type(problem).__name__}}
 
     def _peer(self, connection: socket.socket) -> Peer:
         raw = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)

@@ -194,6 +194,8 @@ class Device:
 
     def send(self) -> bool:
         """Send the most important thing that waits; tell whether there may be more. Errors: Unreachable, ServerRefused."""
+        if self.orders.waiting:
+            self._hand_over_again()
         if self.orders.expects_results and self._send_results():
             return True
         self._number_waiting()
@@ -203,6 +205,13 @@ class Device:
                 self._ingest(waiting)
                 return True
         return False
+
+    def _hand_over_again(self) -> None:
+        """Commands came while the root half was away: it gets them as soon as it is back, not with the next poll."""
+        try:
+            self.orders.submit(None, self._log_keys())
+        except ConnectionError:
+            self.is_helper_silent = True
 
     def _send_results(self) -> bool:
         try:

@@ -7,6 +7,7 @@ Invariant: a result is acknowledged to the authority only after the server said 
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from threading import Lock
 
 from mainstay_agent.authority.asking import Asks
 from mainstay_agent.net.link import Link, Reply
@@ -16,6 +17,7 @@ from mainstay_trust.canonical import JSON
 from mainstay_trust.errors import Rejected
 
 POSITIONS_MAX = 16
+WAITING_MAX = 16
 
 
 @dataclass(slots=True)
@@ -23,10 +25,12 @@ class Orders:
     authority: Asks
     position: JSON = None
     older: list[JSON] = field(default_factory=list)
+    waiting: list[Mapping[str, JSON]] = field(default_factory=list)
     refusals: dict[str, int] = field(default_factory=dict)
     wants_restart: bool = False
     expects_results: bool = True
     is_action_running: bool = False
+    _lock: Lock = field(default_factory=Lock)
     accuse: Callable[[JSON, Mapping[str, JSON]], None] = lambda _delivery, _answer: (
         None
     )  # told of a command that the ledger does not bear out
@@ -47,24 +51,35 @@ class Orders:
 
     def submit(self, deliveries: JSON, logs: Sequence[str]) -> int:
         """Submit what came; return how many commands were handed over. Those whose proof is stale wait for a fresh one."""
-        handed = 0
-        for delivery in deliveries if isinstance(deliveries, list | tuple) else ():
-            fitting = fit_proof(delivery, self.position, self.older, logs) if isinstance(delivery, Mapping) else None
-            if fitting is None:
-                continue
-            handed += 1
+        came = [one for one in deliveries if isinstance(one, Mapping)] if isinstance(deliveries, list | tuple) else []
+        with self._lock:
+            # What the root half was not there to take is offered again; a copy that it did take is a replay to it, and does nothing.
+            self.waiting = [*self.waiting, *came]
+            handed = 0
             try:
-                answer = self.authority.ask("submit", {"delivery": fitting})
-            except Rejected as refusal:
-                # Not even a frame: no command of ours is that long, and the next one may be in order.
-                self.refusals[refusal.code] = self.refusals.get(refusal.code, 0) + 1
-                continue
-            self.expects_results = True
-            self.stand_at(answer.get("checkpoint"))
-            self.wants_restart = self.wants_restart or answer.get("wants_restart") is True
-            if answer.get("code") == "ledger_alarm":
-                self.accuse(delivery, answer)
+                while self.waiting:
+                    handed += self._hand_over(self.waiting[0], logs)
+                    self.waiting = self.waiting[1:]
+            finally:
+                self.waiting = self.waiting[:WAITING_MAX]
         return handed
+
+    def _hand_over(self, delivery: Mapping[str, JSON], logs: Sequence[str]) -> int:
+        fitting = fit_proof(delivery, self.position, self.older, logs)
+        if fitting is None:
+            return 0
+        try:
+            answer = self.authority.ask("submit", {"delivery": fitting})
+        except Rejected as refusal:
+            # Not even a frame: no command of ours is that long, and the next one may be in order.
+            self.refusals[refusal.code] = self.refusals.get(refusal.code, 0) + 1
+            return 1
+        self.expects_results = True
+        self.stand_at(answer.get("checkpoint"))
+        self.wants_restart = self.wants_restart or answer.get("wants_restart") is True
+        if answer.get("code") == "ledger_alarm":
+            self.accuse(delivery, answer)
+        return 1
 
     def stand_at(self, position: JSON) -> None:
         """Remember where in the ledger the authority stands, and where it stood before."""

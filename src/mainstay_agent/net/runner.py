@@ -27,6 +27,7 @@ from mainstay_agent.net.logs import source_for
 from mainstay_agent.net.problems import ServerRefused, Unreachable
 from mainstay_agent.net.settings import load
 from mainstay_agent.net.spool import Spool
+from mainstay_trust.errors import Rejected
 
 NOT_ENROLLED = 4
 TICK_S = 2.0
@@ -37,7 +38,7 @@ POLL_EVERY_S_MIN = 0.5
 REVOKED_S = 86_400.0
 _DRAW = random.SystemRandom().uniform
 # What a step may meet in ordinary life. Anything else is a defect and ends the process, so that the supervisor shows it.
-_EXPECTED = (Unreachable, ServerRefused, ConnectionError, OSError, sqlite3.OperationalError)
+_EXPECTED = (Unreachable, ServerRefused, Rejected, ConnectionError, OSError, sqlite3.OperationalError)
 
 
 def run_process(open_asks: Callable[[Home], Asks], *, has_helper: bool) -> int:
