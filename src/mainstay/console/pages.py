@@ -1,8 +1,10 @@
 """Today, the palette, and the table of the console's addresses."""
 
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from urllib.parse import urlencode
 
+from django.db.models import Q
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.urls import URLPattern, path
@@ -10,7 +12,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from mainstay.console import api, ledger_pages, settings_pages, setup, streams, today
 from mainstay.console.lists import LEDGER, PEOPLE, TOKENS
-from mainstay.core.access.services import require
+from mainstay.core.access.services import allows, require
 from mainstay.domains.alerting import pages as alerting
 from mainstay.domains.desk import pages as desk
 from mainstay.domains.estate import pages as estate
@@ -20,10 +22,19 @@ from mainstay.ui import navigation
 from mainstay.ui.context import SCOPE_COOKIE, scopes_of
 from mainstay.ui.lists import list_urls
 from mainstay.ui.lists.viewer import actor_of, clock_of
-from mainstay.ui.palette import Found, ranked
+from mainstay.ui.palette import Found, narrowed, ranked
 
 LISTS = (LEDGER, PEOPLE, TOKENS)
-SEARCHED: tuple[Callable[[Actor, str, int], list[Found]], ...] = (estate.search, alerting.search, desk.search)
+# Tickets are looked for by themselves: `#` means them alone.
+SEARCHED: tuple[Callable[[Actor, str, int], list[Found]], ...] = (estate.search, alerting.search)
+# What can be done from anywhere: words, where it begins, the permission that it needs.
+ACTS = (
+    ("Add a device", "estate:device-add", "estate.enrol_token.create"),
+    ("Add a person", "console:person-add", "access.person.add"),
+    ("Make a token", "console:token-create", "access.token.create"),
+    ("Verify the ledger", "console:ledger", "ledger.log.verify"),
+    ("Change what may be repaired by itself", "automation:runbooks", "automation.heal_rule.edit"),
+)
 # Metric group (address of its chart), title, unit.
 MACHINE_CHARTS = (
     ("cpu", "Processor", "%"),
@@ -86,18 +97,18 @@ def show_state(request: HttpRequest) -> JsonResponse:
 
 @require_GET
 def search(request: HttpRequest) -> JsonResponse:
-    """Answer the palette: pages first while nothing is typed, records of every domain afterwards."""
+    """Answer the palette: pages first while nothing is typed, records of every domain afterwards; a first character narrows."""
     actor = actor_of(request)
     require(actor, "access.tenant.read")
-    text = request.GET.get("q", "").strip()[:SEARCH_TEXT_MAX].replace("\x00", "")
-    hits = [*_places(text), *(_records(actor, text) if text else [])]
+    text, kinds = narrowed(request.GET.get("q", "")[:SEARCH_TEXT_MAX].replace("\x00", ""))
+    hits = [hit for kind, look in _LOOKS.items() if kind in kinds for hit in look(actor, text)]
     return JsonResponse({"hits": [{"title": hit.title, "kind": hit.kind, "url": hit.url, "hint": hit.hint} for hit in ranked(text, hits)]})
 
 
-def _places(text: str) -> list[Found]:
-    wanted = text.lstrip("/").casefold()
+def _places(actor: Actor, text: str) -> list[Found]:
+    wanted = text.casefold()
     places = [
-        Found(place.label, "Page", navigation.address(place.name), word.label if word.label != place.label else "")
+        Found(place.label, "page", navigation.address(place.name), word.label if word.label != place.label else "")
         for word in (*navigation.NINE, navigation.SETTINGS)
         for place in word.places
     ]
@@ -105,8 +116,35 @@ def _places(text: str) -> list[Found]:
 
 
 def _records(actor: Actor, text: str) -> list[Found]:
-    return [hit for look in SEARCHED for hit in look(actor, text, HITS_PER_PART)]
+    return [hit for look in SEARCHED for hit in look(actor, text, HITS_PER_PART)] if text else []
 
+
+def _tickets(actor: Actor, text: str) -> list[Found]:
+    return desk.search(actor, text, HITS_PER_PART) if text else []
+
+
+def _people(actor: Actor, text: str) -> list[Found]:
+    if not text or not allows(actor, PEOPLE.permission):
+        return []
+    rows = PEOPLE.rows(actor).filter(Q(name__icontains=text) | Q(login__icontains=text)).order_by("name")[:HITS_PER_PART]
+    people = navigation.address("console:people")
+    return [Found(one.name, "person", f"{people}?{urlencode({'q': one.login})}", one.login) for one in rows]
+
+
+def _acts(actor: Actor, text: str) -> list[Found]:
+    """Acts begin on their page: nothing that has an effect runs from here."""
+    wanted = text.casefold()
+    found = [Found(title, "act", navigation.address(name), "") for title, name, action in ACTS if allows(actor, action)]
+    return [one for one in found if one.url and wanted in one.title.casefold()]
+
+
+_LOOKS: Mapping[str, Callable[[Actor, str], list[Found]]] = {
+    "page": _places,
+    "record": _records,
+    "ticket": _tickets,
+    "person": _people,
+    "act": _acts,
+}
 
 urlpatterns: list[URLPattern] = [
     path("", show_today, name="today"),

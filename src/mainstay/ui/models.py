@@ -15,6 +15,7 @@ class SavedView(TenantOwned):
 
     class Visibility(models.TextChoices):
         ME = "me", "only me"
+        TEAM = "team", "my team"
         ALL = "all", "everybody here"
 
     list = models.CharField(max_length=80)
@@ -22,6 +23,10 @@ class SavedView(TenantOwned):
     owner: "models.UUIDField[UUID, UUID]" = models.UUIDField()  # a person's id
     visibility = models.CharField(max_length=4, choices=Visibility.choices, default=Visibility.ME)
     is_default = models.BooleanField(default=False)  # of its owner, for this list
+    # The organisation that the owner works for: whom `team` means, and for whom the view may be the default.
+    team: "models.UUIDField[UUID | None, UUID | None]" = models.UUIDField(null=True)
+    is_team_default = models.BooleanField(default=False)
+    density = models.CharField(max_length=11, blank=True)
     query = models.TextField(max_length=4000)
     created_at = models.DateTimeField()
 
@@ -31,6 +36,9 @@ class SavedView(TenantOwned):
             models.UniqueConstraint(fields=["tenant", "list", "owner", "name"], name="ui_saved_view_name_once"),
             models.UniqueConstraint(
                 fields=["tenant", "list", "owner"], condition=models.Q(is_default=True), name="ui_saved_view_one_default"
+            ),
+            models.UniqueConstraint(
+                fields=["tenant", "list", "team"], condition=models.Q(is_team_default=True), name="ui_saved_view_one_team_default"
             ),
         ]
 

@@ -3,7 +3,7 @@
 Owns: ranking by exactness. Does not own: what can be found (each domain searches its own records, already limited by policy).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 PER_KIND_MAX = 8
@@ -17,6 +17,22 @@ class Found:
     kind: str
     url: str
     hint: str = ""
+
+
+ALL = frozenset({"page", "record", "ticket", "person", "act"})
+# A first character narrows what is looked for.
+MARKS: Mapping[str, frozenset[str]] = {
+    ">": frozenset({"act"}),
+    "#": frozenset({"ticket"}),
+    "@": frozenset({"person"}),
+    "/": frozenset({"page"}),
+}
+
+
+def narrowed(text: str) -> tuple[str, frozenset[str]]:
+    """Return the words to look for and the kinds that are meant: `>` acts, `#` tickets, `@` people, `/` pages, else everything."""
+    kinds = MARKS.get(text[:1], ALL)
+    return (text[1:].strip() if kinds is not ALL else text.strip()), kinds
 
 
 def ranked(text: str, hits: Iterable[Found]) -> list[Found]:

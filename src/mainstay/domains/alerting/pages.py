@@ -45,10 +45,38 @@ def _acknowledge(actor: Actor, row_id: UUID, values: Mapping[str, str], clock: C
     return Done.DONE if changed else Done.UNCHANGED
 
 
+def _snooze(actor: Actor, row_id: UUID, values: Mapping[str, str], clock: Clock) -> Done:
+    until = clock.now() + timedelta(seconds=int(values["seconds"]))
+    changed = services.snooze_alert(actor=actor, alert_id=row_id, until=until, reason=values["reason"], clock=clock)
+    return Done.DONE if changed else Done.UNCHANGED
+
+
+def _unsnooze(actor: Actor, row_id: UUID, values: Mapping[str, str], clock: Clock) -> Done:
+    return Done.DONE if services.unsnooze_alert(actor=actor, alert_id=row_id, clock=clock) else Done.UNCHANGED
+
+
 ALERTS = queries.ALERTS.with_bulk(
     BulkAct(
-        "acknowledge", "Acknowledge", "alerting.alert.acknowledge", run=_acknowledge, fields=(BulkField("note", "Note", required=False),)
+        "acknowledge",
+        "Acknowledge",
+        "alerting.alert.acknowledge",
+        run=_acknowledge,
+        fields=(BulkField("note", "Note", required=False),),
+        key="a",
+        effect="Nobody else is called until the alert recovers. What it measures goes on.",
     ),
+    BulkAct(
+        "snooze",
+        "Snooze",
+        "alerting.alert.snooze",
+        run=_snooze,
+        icon="clock",
+        key="z",
+        undo="unsnooze",
+        fields=(BulkField("seconds", "For", choices=dict(SNOOZES)), BulkField("reason", "Reason")),
+        effect="It is quiet until then; what is still bad is told again.",
+    ),
+    BulkAct("unsnooze", "End snooze", "alerting.alert.snooze", run=_unsnooze, icon="bell", effect="What is still bad is told at once."),
 )
 LISTS = (ALERTS,)
 

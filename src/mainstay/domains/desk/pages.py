@@ -102,6 +102,11 @@ def _take(actor: Actor, row_id: UUID, values: Mapping[str, str], clock: Clock) -
     return _done(before, services.take_incident(actor=actor, incident_id=row_id, clock=clock).version)
 
 
+def _hand_back(actor: Actor, row_id: UUID, values: Mapping[str, str], clock: Clock) -> Done:
+    before = queries.incident(actor.tenant, row_id).version
+    return _done(before, services.assign_incident(actor=actor, incident_id=row_id, owner=None, clock=clock).version)
+
+
 def _resolve(actor: Actor, row_id: UUID, values: Mapping[str, str], clock: Clock) -> Done:
     services.resolve_incident(
         actor=actor, incident_id=row_id, resolution_code=values["resolution_code"], cause_code=values["cause_code"], clock=clock
@@ -114,12 +119,25 @@ def _done(before: int, after: int) -> Done:
 
 
 INCIDENTS = queries.INCIDENTS.with_bulk(
-    BulkAct("take", "Take", "desk.incident.take", run=_take, icon="user"),
+    BulkAct(
+        "take",
+        "Take",
+        "desk.incident.take",
+        run=_take,
+        icon="user",
+        key="a",
+        undo="hand_back",
+        effect="You own these incidents; their clocks run on.",
+    ),
+    BulkAct(
+        "hand_back", "Hand back", "desk.incident.assign", run=_hand_back, icon="undo", effect="Nobody owns them; they stand in their queue."
+    ),
     BulkAct(
         "resolve",
         "Resolve",
         "desk.incident.resolve",
         run=_resolve,
+        effect="Each incident ends with this outcome; its resolution clock stops now. It can be reopened.",
         fields=(
             BulkField("resolution_code", "How it ended", choices={code: code.replace("_", " ").capitalize() for code in _BY_HAND}),
             BulkField("cause_code", "Cause", choices=dict(_words(CauseCode))),

@@ -21,7 +21,8 @@ from mainstay.domains.estate import queries, services
 from mainstay.domains.estate.models import Device, DeviceState, Package
 from mainstay.kernel.actors import Actor
 from mainstay.kernel.clock import Clock
-from mainstay.ui.lists import BulkAct, Done, list_urls
+from mainstay.kernel.errors import Refused
+from mainstay.ui.lists import BulkAct, BulkField, Done, list_urls
 from mainstay.ui.palette import Found
 from mainstay.ui.today import Change, NeedsYou
 
@@ -54,7 +55,31 @@ def _approve(actor: Actor, row_id: UUID, values: Mapping[str, str], clock: Clock
     return Done.DONE if changed else Done.UNCHANGED
 
 
-DEVICES = queries.DEVICES.with_bulk(BulkAct("approve", "Approve", "estate.device.approve", run=_approve))
+def _quarantine(actor: Actor, row_id: UUID, values: Mapping[str, str], clock: Clock) -> Done:
+    # Undo ends a quarantine by making the device active: one that was never approved must not become so on that way.
+    if queries.device(actor.tenant, row_id).state == DeviceState.PENDING:
+        raise Refused("estate.device_not_active", "It still waits for approval.")
+    changed = services.quarantine_device(actor=actor, device_id=row_id, reason=values["reason"], clock=clock)
+    return Done.DONE if changed else Done.UNCHANGED
+
+
+def _release(actor: Actor, row_id: UUID, values: Mapping[str, str], clock: Clock) -> Done:
+    return Done.DONE if services.release_device(actor=actor, device_id=row_id, clock=clock) else Done.UNCHANGED
+
+
+DEVICES = queries.DEVICES.with_bulk(
+    BulkAct(
+        "approve", "Approve", "estate.device.approve", run=_approve, key="a",
+        effect="Each device counts from now on: its facts and samples are taken, its alerts open tickets.",
+    ),
+    BulkAct(
+        "quarantine", "Quarantine", "estate.device.quarantine", run=_quarantine, fields=(BulkField("reason", "Reason"),), icon="shield",
+        effect="Each device only observes until its quarantine ends.", undo="release",
+    ),
+    BulkAct(
+        "release", "End quarantine", "estate.device.release", run=_release, icon="undo", effect="Each device may be asked to act again.",
+    ),
+)  # fmt: skip
 LISTS = (DEVICES,)
 
 

@@ -17,7 +17,7 @@ from mainstay.kernel.clock import Clock
 from mainstay.kernel.errors import Conflict, Invalid, MainstayError, Refused
 from mainstay.ui.lists.grammar import Query
 from mainstay.ui.lists.reading import matching, ordered
-from mainstay.ui.lists.spec import BulkAct, BulkField, ListSpec, Row
+from mainstay.ui.lists.spec import BulkAct, BulkField, Done, ListSpec, Row
 
 TARGETS_MAX = 10_000
 NAMED_MAX = 20
@@ -34,6 +34,7 @@ class Plan:
     names: tuple[str, ...]
     missing: int
     targets: str
+    undo: BulkAct | None = None
 
     @property
     def more(self) -> int:
@@ -56,6 +57,8 @@ class Report:
 
     act: BulkAct
     rows: tuple[RowReport, ...]
+    undo: BulkAct | None = None
+    undo_targets: str = ""
 
     def count(self, outcome: str) -> int:
         return sum(row.outcome == outcome for row in self.rows)
@@ -83,7 +86,8 @@ def plan(spec: ListSpec, act: BulkAct, actor: Actor, *, ids: Sequence[str], quer
     if len(found) > TARGETS_MAX or len(wanted) > TARGETS_MAX:
         raise Invalid("list.too_many_selected", f"At most {TARGETS_MAX} rows can be changed at once. Narrow the filter.", pointer="ids")
     names = tuple(name_of(spec, row) for row in found[:NAMED_MAX])
-    return Plan(act, len(found), names, 0 if query else len(wanted) - len(found), _freeze(spec, act, actor, [row.pk for row in found]))
+    missing = 0 if query else len(wanted) - len(found)
+    return Plan(act, len(found), names, missing, _freeze(spec, act, actor, [row.pk for row in found]), spec.act(act.undo))
 
 
 def execute(spec: ListSpec, act: BulkAct, actor: Actor, *, targets: str, values: Mapping[str, str], clock: Clock) -> Report:
@@ -94,7 +98,9 @@ def execute(spec: ListSpec, act: BulkAct, actor: Actor, *, targets: str, values:
     ids = _thaw(spec, act, actor, targets)
     filled = {field.name: _filled(field, values.get(field.name, "")) for field in act.fields}
     rows = {row.pk: row for row in spec.rows(actor).filter(pk__in=ids)}
-    return Report(act, tuple(_run_one(spec, act, actor, one, rows.get(one), filled, clock) for one in ids))
+    outcomes = tuple(_run_one(spec, act, actor, one, rows.get(one), filled, clock) for one in ids)
+    undo, done = spec.act(act.undo), [row.id for row in outcomes if row.outcome == Done.DONE]
+    return Report(act, outcomes, undo if done else None, _freeze(spec, undo, actor, done) if undo and done else "")
 
 
 def _run_one(spec: ListSpec, act: BulkAct, actor: Actor, one: UUID, row: Row | None, values: Mapping[str, str], clock: Clock) -> RowReport:

@@ -17,6 +17,7 @@ from mainstay.ui.models import SavedView
 
 Pairs = Mapping[str, Sequence[str]]
 ALL_VIEW = "all"
+NAME_MAX = 80
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,7 @@ class Tab:
     is_current: bool
     saved_id: str = ""
     is_mine: bool = False
+    density: str = ""
 
 
 @dataclass(frozen=True)
@@ -98,6 +100,16 @@ class Panel:
         return "no_match" if self.chips else "none_yet"
 
     @property
+    def density(self) -> str:
+        """Return how dense the current view wants to be shown; nothing leaves it to the person's preference."""
+        return next((tab.density for tab in self.tabs if tab.is_current and tab.density), "")
+
+    @property
+    def suggested_name(self) -> str:
+        """Return a name for the present state, so that keeping it takes one press."""
+        return ", ".join(f"{chip.label} {chip.text}" for chip in self.chips if not chip.problem)[:NAME_MAX] or self.spec.title
+
+    @property
     def has_more_than_page(self) -> bool:
         return bool(self.next_url)
 
@@ -153,7 +165,9 @@ def _tabs(spec: ListSpec, base: str, pairs: Pairs, saved: Sequence[SavedView], m
     current = _canonical(urlencode(list(_without(pairs, "after", "n", "view"))))
     tabs = [Tab("All", f"{base}?view={ALL_VIEW}", not current)]
     tabs += [Tab(view.name, f"{base}?{view.query}", _canonical(view.query) == current) for view in spec.views]
-    tabs += [Tab(one.name, f"{base}?{one.query}", _canonical(one.query) == current, str(one.id), one.owner == me) for one in saved]
+    tabs += [
+        Tab(one.name, f"{base}?{one.query}", _canonical(one.query) == current, str(one.id), one.owner == me, one.density) for one in saved
+    ]
     return tabs
 
 

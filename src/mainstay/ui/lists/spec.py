@@ -96,7 +96,11 @@ class BulkField:
 
 @dataclass(frozen=True)
 class BulkAct:
-    """An act on selected rows. `run` is called once per row, each in its own savepoint; a MainstayError is that row's report."""
+    """An act on selected rows. `run` is called once per row, each in its own savepoint; a MainstayError is that row's report.
+
+    effect: what the plan says will happen. undo: the name of the act of this list that takes it back for the rows it changed;
+    it asks for no values. key: the single key of the keyboard grammar.
+    """
 
     name: str
     label: str
@@ -105,6 +109,9 @@ class BulkAct:
     fields: tuple[BulkField, ...] = ()
     icon: str = "check"
     danger: bool = False
+    effect: str = ""
+    undo: str = ""
+    key: str = ""
 
 
 @dataclass(frozen=True)

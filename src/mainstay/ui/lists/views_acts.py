@@ -28,7 +28,8 @@ def bulk_run(request: HttpRequest, spec: ListSpec, act: str) -> HttpResponse:
     values = {field.name: request.POST.get(field.name, "") for field in chosen.fields}
     targets = request.POST.get("targets", "")
     report = bulk.execute(spec, chosen, actor_of(request), targets=targets, values=values, clock=clock_of(request))
-    return render(request, "ui/list/report.html", {"report": report, "spec": spec})
+    undo_url = f"{request.path.rpartition('/')[0]}/{chosen.undo}"
+    return render(request, "ui/list/report.html", {"report": report, "spec": spec, "undo_url": undo_url})
 
 
 def view_save(request: HttpRequest, spec: ListSpec) -> HttpResponse:
@@ -40,7 +41,8 @@ def view_save(request: HttpRequest, spec: ListSpec) -> HttpResponse:
         name=form.get("name", ""),
         query=form.get("query", ""),
         visibility=form.get("visibility", "me"),
-        is_default=form.get("is_default") == "on",
+        default_for=form.get("default_for", ""),
+        density=form.get("density", ""),
         clock=clock_of(request),
     )
     return redirect(f"{request.path.removesuffix('views')}?{view.query}")

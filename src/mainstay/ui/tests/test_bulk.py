@@ -95,3 +95,36 @@ def test_a_missing_value_changes_nothing(spec: ListSpec, actor: Actor) -> None:
 def test_an_empty_selection_is_no_plan(spec: ListSpec, actor: Actor) -> None:
     with pytest.raises(Invalid):
         plan(spec, ACT, actor, ids=[], query=None)
+
+
+def clear_status(actor: Actor, row_id: UUID, values: Mapping[str, str], clock: Clock) -> Done:
+    return Done.DONE if FirstAnswer.objects.filter(id=row_id).exclude(status=None).update(status=None) else Done.UNCHANGED
+
+
+CLEAR = BulkAct("clear", "Clear", "access.tenant.read", run=clear_status)
+
+
+def test_undo_takes_back_exactly_what_was_done(spec: ListSpec, actor: Actor) -> None:
+    act = replace(ACT, undo="clear")
+    listed = spec.with_bulk(act, CLEAR)
+    rows = [answer(actor.tenant, name, status=1) for name in ("good", "forbidden")]
+    same = answer(actor.tenant, "same", status=5)
+    chosen = plan(listed, act, actor, ids=[str(row.id) for row in (*rows, same)], query=None)
+    assert chosen.undo == CLEAR
+
+    report = execute(listed, act, actor, targets=chosen.targets, values={"status": "5"}, clock=FixedClock())
+    assert report.undo == CLEAR
+    execute(listed, CLEAR, actor, targets=report.undo_targets, values={}, clock=FixedClock())
+
+    assert dict(FirstAnswer.objects.values_list("key", "status")) == {"good": None, "forbidden": 1, "same": 5}
+
+
+def test_nothing_is_offered_to_be_undone_when_nothing_was_done(spec: ListSpec, actor: Actor) -> None:
+    act = replace(ACT, undo="clear")
+    listed = spec.with_bulk(act, CLEAR)
+    row = answer(actor.tenant, "same", status=5)
+    chosen = plan(listed, act, actor, ids=[str(row.id)], query=None)
+
+    report = execute(listed, act, actor, targets=chosen.targets, values={"status": "5"}, clock=FixedClock())
+
+    assert (report.undo, report.undo_targets) == (None, "")

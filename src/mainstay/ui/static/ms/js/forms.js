@@ -25,7 +25,29 @@ const copy = async (button) => {
   if (label) label.textContent = 'Copied';
 };
 
+const SENDS = { public: 'Send to the client', internal: 'Save internal note', co_managed: 'Save for both teams' };
+
+/** Public and internal differ by colour, words and button: nobody sends a note to a client by mistake. */
+const dress = (form) => {
+  const choice = form?.querySelector('select[name="visibility"]');
+  const button = form?.querySelector('.ms-form-foot .ms-primary');
+  if (!choice || !button) return;
+  form.dataset.visibility = choice.value;
+  button.textContent = SENDS[choice.value] ?? button.textContent;
+};
+
+const compose = (button) => {
+  const form = button.closest('.ms-card')?.querySelector('form.ms-form');
+  const choice = form?.querySelector('select[name="visibility"]');
+  if (!choice) return;
+  choice.value = button.getAttribute('data-ms-compose');
+  dress(form);
+  form.querySelector('textarea')?.focus();
+};
+
 export const startForms = () => {
+  document.querySelectorAll('form.ms-form').forEach(dress);
+  document.addEventListener('change', (event) => { if (event.target.name === 'visibility') dress(event.target.form); });
   // Captured, so that the fields are there before htmx or the browser reads the form.
   document.addEventListener('submit', (event) => complete(event.target), true);
   document.addEventListener('htmx:config:request', (event) => {
@@ -35,6 +57,8 @@ export const startForms = () => {
   document.addEventListener('click', (event) => {
     const button = event.target instanceof Element && event.target.closest('[data-ms-copy]');
     if (button) copy(button);
+    const composer = event.target instanceof Element && event.target.closest('[data-ms-compose]');
+    if (composer) compose(composer);
   });
   document.querySelector('[data-ms-focus]')?.focus();
 };

@@ -1,4 +1,4 @@
-// Ctrl/Cmd-K: go to a page or find a record. Late answers of older keystrokes are dropped.
+// Ctrl/Cmd-K: go to a page, find a record, act. Late answers of older keystrokes are dropped.
 
 const WAIT_MS = 90;
 let asked = 0;
@@ -23,11 +23,31 @@ const open = () => {
   ask();
 };
 
+/** Acts of the page below: its own buttons, so that what the palette offers is what the page offers. */
+const here = (text) => {
+  const wanted = text.replace(/^>\s*/, '').toLowerCase();
+  if (!wanted && !text.startsWith('>')) return [];
+  if (/^[#@/]/.test(text)) return [];
+  const places = document.querySelectorAll('.ms-actions .ms-button, [data-ms-bulk]:not([hidden]) [data-ms-act]');
+  return [...places].filter((button) => !button.disabled && button.textContent.toLowerCase().includes(wanted))
+    .map((button) => ({ title: button.textContent.trim().replace(/…\s*\w?$/, '…'), kind: 'act', hint: document.querySelector('h1')?.textContent.trim().split('\n')[0] ?? '', button }));
+};
+
+const run = (item) => {
+  if (!item) return;
+  if (item.button) {
+    returnTo = null;
+    dialog().close();
+    item.button.click();
+  } else if (item.dataset.url) location.assign(item.dataset.url);
+};
+
 const option = (hit, index) => {
   const item = document.createElement('li');
   item.id = `ms-palette-${index}`;
   item.setAttribute('role', 'option');
-  item.dataset.url = hit.url;
+  if (hit.button) item.button = hit.button;
+  else item.dataset.url = hit.url;
   const title = document.createElement('span');
   title.textContent = hit.title;
   const kind = document.createElement('small');
@@ -44,7 +64,7 @@ const ask = async () => {
   const answer = await fetch(`${base}?q=${encodeURIComponent(text)}`, { headers: { Accept: 'application/json' } }).catch(() => null);
   if (!answer?.ok || number !== asked) return;
   const { hits } = await answer.json();
-  place().replaceChildren(...hits.map(option));
+  place().replaceChildren(...[...here(text), ...hits].map(option));
   choose(0);
   answered = text;
   if (enterWaits) go();
@@ -53,8 +73,7 @@ const ask = async () => {
 // Enter means the first answer to what was typed, not to what was typed a moment ago.
 const go = () => {
   enterWaits = answered !== field().value;
-  const url = enterWaits ? null : place().children[chosen()]?.dataset.url;
-  if (url) location.assign(url);
+  if (!enterWaits) run(place().children[chosen()]);
 };
 
 const choose = (index) => {
@@ -88,8 +107,7 @@ export const startPalette = () => {
   document.addEventListener('click', (event) => {
     const target = event.target instanceof Element ? event.target : null;
     if (target?.closest('[data-ms-palette]')) open();
-    const item = target?.closest('#ms-palette-list [data-url]');
-    if (item) location.assign(item.dataset.url);
+    run(target?.closest('#ms-palette-list [role="option"]'));
   });
   field().addEventListener('input', () => { enterWaits = false; clearTimeout(timer); timer = setTimeout(ask, WAIT_MS); });
   field().addEventListener('keydown', onKey);
