@@ -20,8 +20,13 @@ from django.conf import settings
 
 from mainstay.config import keys
 from mainstay.connectors.agent import intake
+from mainstay.core.access import renewal
+from mainstay.kernel.clock import SystemClock
 
 agents = intake.make_app(keys.read_or_create(settings.LAYOUT.keys / "reply" / "current"), settings.LAYOUT)
+
+if settings.LAYOUT.is_tls_listener:
+    renewal.start(settings.LAYOUT.tls, settings.LAYOUT.extra_hosts, SystemClock())
 
 
 async def application(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:

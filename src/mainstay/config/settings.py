@@ -44,6 +44,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
+    "mainstay.core.access.transport.TransportMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.middleware.gzip.GZipMiddleware",
     "django.middleware.http.ConditionalGetMiddleware",
@@ -129,9 +130,14 @@ MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = False
 USERSESSIONS_TRACK_ACTIVITY = False
 
 # --- sessions, cookies ---------------------------------------------------------------------------------------------------
-# Ports share cookies, so the names carry the instance: a demo and the real thing can run side by side.
-SESSION_COOKIE_NAME = f"mainstay_{LAYOUT.instance}"
-CSRF_COOKIE_NAME = f"mainstay_csrf_{LAYOUT.instance}"
+# Ports share cookies, so the names carry the instance: a demo and the real thing can run side by side. The listener behind
+# TLS is a process of its own: its cookies never travel in the clear, and the prefix keeps other hosts and paths from setting them.
+IS_TLS = LAYOUT.is_tls_listener
+_PREFIX = "__Host-" if IS_TLS else ""
+SESSION_COOKIE_NAME = f"{_PREFIX}mainstay_{LAYOUT.instance}"
+CSRF_COOKIE_NAME = f"{_PREFIX}mainstay_csrf_{LAYOUT.instance}"
+SESSION_COOKIE_SECURE = IS_TLS
+CSRF_COOKIE_SECURE = IS_TLS
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_AGE = 12 * 3600

@@ -199,6 +199,11 @@ class Layout:
         return int(str(self.settings["web.lan_port"]))
 
     @property
+    def is_tls_listener(self) -> bool:
+        """Whether this process serves behind TLS; the supervisor says so to the process that does."""
+        return os.environ.get("MAINSTAY_LISTENER") == "tls"
+
+    @property
     def lan_url(self) -> str:
         """The address at which another machine joins."""
         return f"https://{self.extra_hosts[0]}:{self.lan_port}"

@@ -67,7 +67,8 @@ class Installation:
             *("--host", "0.0.0.0", "--port", str(self.layout.lan_port)),  # noqa: S104 - opened only when the owner asks for it
             *("--ssl-certificate", str(certificate), "--ssl-keyfile", str(key)),
         )
-        return Process("lan", self.launched("web", command), self.environment("web"), lambda: takes_connections(self.layout.lan_port))
+        environment = self.environment("web") | {"MAINSTAY_LISTENER": "tls"}
+        return Process("lan", self.launched("web", command), environment, lambda: takes_connections(self.layout.lan_port))
 
     def worker(self) -> Process:
         return self._python("worker", "mainstay.config.worker")
