@@ -9,6 +9,7 @@ Invariant: exit 0 only if every byte that was looked at is accounted for by a si
   mainstay_verify.py proof FILE     one .tlog-proof                exit 1  tampering: first bad entry and reason
   mainstay_verify.py log DIR        a log as tiles (C2SP)          exit 2  malformed or incomplete
   mainstay_verify.py device FILE    a device's result chain        exit 3  verified, but below the policy (no quorum, self-declared keys)
+  mainstay_verify.py audit REPORT --pack PACK [--pdf PDF]          a System Audit: the report, each finding, the PDF
 
 Formats: RFC 6962 trees, C2SP signed-note, tlog-checkpoint, tlog-cosignature, tlog-policy, tlog-proof, tlog-tiles, DSSE v1;
 the pack itself is described in `mainstay_trust/pack.py`. The leaf format is the pattern `LEAF` below.
@@ -29,6 +30,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from typing import Any  # members of a report, looked at one by one
 
 VERIFIED, TAMPERED, MALFORMED, BELOW_POLICY = 0, 1, 2, 3
 CHUNK = 4096
@@ -466,6 +468,9 @@ LEAF = re.compile(
     rb'(?:,"root":"[0-9a-f]{64}")?,"seq":(?P<seq>0|[1-9][0-9]*)(?:,"size":[0-9]+)?,"v":1,'
     rb'"via":"(?:web|api|cli|agent|job|mail|scim|system|emergency)"\}'
 )
+_ISSUED, _FOUND, _RENDERED = "assurance.audit.issued", "assurance.finding.issued", "assurance.audit.rendered"
+AUDIT_ACTS = frozenset((_ISSUED.encode(), _FOUND.encode(), _RENDERED.encode()))
+_HASH = re.compile(r"[0-9a-f]{64}")
 _GONE = {b"ledger.entry.erased": "erased", b"ledger.entry.expired": "expired"}
 
 
@@ -479,6 +484,7 @@ class Bodies:
     withheld: list[int] = field(default_factory=list)
     found: dict[str, dict[str, int]] = field(default_factory=dict)
     enrolled: dict[int, str] = field(default_factory=dict)
+    closed: set[bytes] = field(default_factory=set)
 
     def count(self, state: str, by: int = 1) -> None:
         if by:
@@ -586,7 +592,9 @@ def judge_bodies(lines: bytes, entry: str, first: int, commitments: Sequence[byt
             seen.add(seq)
     for seq, listed in parts.items():
         _judge_parts(seq, listed, kept.get(seq, b""), reader.report)
-    reader.bodies.withheld += [seq for seq, body in enumerate(commitments, first) if body and seq not in seen]
+    withheld = [seq for seq, body in enumerate(commitments, first) if body and seq not in seen]
+    reader.bodies.withheld += withheld
+    reader.bodies.closed.update(acts[seq - first] for seq in withheld)
     reader.bodies.count("none", sum(1 for body in commitments if not body))
 
 
@@ -628,7 +636,10 @@ def _judge_line(
 
 
 def _note_body(seq: int, act: bytes, body: bytes, bodies: Bodies) -> None:
-    """Remember what device chains are compared with."""
+    """Remember what device chains and audits are compared with."""
+    if act in AUDIT_ACTS:
+        hashes = (text for text in (_object(body) or {}).values() if isinstance(text, str) and _HASH.fullmatch(text))
+        bodies.found.setdefault(act.decode(), {}).update((text, seq) for text in hashes)
     if act not in (b"automation.result.recorded", b"estate.device.enrolled"):
         return
     value = _object(body) or {}
@@ -1115,6 +1126,67 @@ def _broken_link(payload: bytes, seq: int, previous: str, head: Mapping[str, obj
     return None if all(result.get(name) == head.get(name) for name in ("device", "tenant")) else "belongs to another device"
 
 
+# --- System Audits --------------------------------------------------------------------------------------------------------------
+
+
+def verify_audit(data: bytes, entry: str, pdf: bytes | None, bodies: Bodies | None, report: Report) -> None:
+    """Judge a report: the ledger holds its hash, one entry for each of its findings, and the hash of the PDF."""
+    audit = _audit(data, entry)
+    digest, findings = sha256(data).hexdigest(), audit["findings"]
+    report.facts["report"] = {
+        "run": audit["run"],
+        "as_of": audit["as_of"],
+        "sha256": digest,
+        "demo": audit["demo"],
+        "findings": len(findings),
+    }
+    if pdf is not None:
+        report.facts["pdf"] = {"sha256": sha256(pdf).hexdigest()}
+        if f"sha256:{digest}".encode() not in pdf:
+            report.add("PDF", "it names another report than this one")
+    if bodies is None:
+        report.add("--pack", "without a pack of the ledger nothing says that this report was issued", MALFORMED)
+        return
+    if audit["proofs"]["log"] != report.facts.get("origin"):
+        report.add(entry, "it names another ledger than that of the pack")
+    report.facts["issued"] = _held(digest, _ISSUED, entry, bodies, report)
+    held = [_held(sha256(_canonical(one)).hexdigest(), _FOUND, f"finding {one['id']}", bodies, report) for one in findings]
+    report.facts["findings_proven"] = sum(seq is not None for seq in held)
+    if pdf is not None:
+        report.facts["rendered"] = _held(sha256(pdf).hexdigest(), _RENDERED, "PDF", bodies, report)
+
+
+def _audit(data: bytes, entry: str) -> dict[str, Any]:
+    audit = _object(data)
+    if audit is None or audit.get("kind") != "system_audit" or audit.get("v") != 1:
+        raise Malformed(entry, "not the JSON of a System Audit, version 1")
+    if _canonical(audit) != data:
+        raise Malformed(entry, "not the bytes that were issued: the JSON is not canonical (RFC 8785). Download the report again")
+    findings, proofs = audit.get("findings"), audit.get("proofs")
+    if not isinstance(findings, list) or not all(isinstance(one, dict) and "id" in one for one in findings) or not isinstance(proofs, dict):
+        raise Malformed(entry, "findings or proofs are missing")
+    if any(name not in audit for name in ("run", "as_of", "demo")) or "log" not in proofs:
+        raise Malformed(entry, "run, as_of, demo or proofs.log are missing")
+    return audit
+
+
+def _canonical(value: object) -> bytes:
+    """RFC 8785 for what a report holds: integers, texts, and names in ASCII."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode("utf-8", "surrogatepass")
+
+
+def _held(digest: str, act: str, entry: str, bodies: Bodies, report: Report) -> int | None:
+    """Return the leaf whose body names the hash. None there is tampering, unless bodies of this act are closed or none is in the pack."""
+    seq = bodies.found.get(act, {}).get(digest)
+    if seq is None and act.encode() in bodies.closed:
+        report.add(entry, f"the pack discloses not every body of {act}, so its entry cannot be looked up", MALFORMED)
+    elif seq is None and act not in bodies.found:
+        report.add(entry, f"the pack holds no entry {act}: it is older than this, or of another ledger", MALFORMED)
+    elif seq is None:
+        report.add(entry, f"no entry {act} of the ledger names its hash")
+    return seq
+
+
 # --- Command line ---------------------------------------------------------------------------------------------------------------
 
 
@@ -1128,6 +1200,9 @@ def _run(options: argparse.Namespace, report: Report) -> None:
         verify_proof(_text(_path(options.file), options.file), options.file, given, report)
     elif options.command == "log":
         verify_log(Path(options.file), given, report)
+    elif options.command == "audit":
+        bodies = _with_pack(options.pack, given, report) if options.pack else None
+        verify_audit(_path(options.file), options.file, _path(options.pdf) if options.pdf else None, bodies, report)
     else:
         bodies = _with_pack(options.pack, given, report) if options.pack else None
         verify_chain(_path(options.file), options.file, bodies, report)
@@ -1172,16 +1247,28 @@ def as_text(report: Report) -> str:
     return "\n".join(ascii(line)[1:-1] for line in lines)
 
 
+_COMMANDS = {
+    "pack": "pack (ZIP)",
+    "proof": ".tlog-proof",
+    "log": "folder of tiles",
+    "device": "chain (.jsonl)",
+    "audit": "System Audit (.json)",
+}
+
+
 def parser() -> argparse.ArgumentParser:
     root = argparse.ArgumentParser(prog="mainstay-verify", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = root.add_subparsers(dest="command", required=True)
-    for name, what in {"pack": "pack (ZIP)", "proof": ".tlog-proof", "log": "folder of tiles", "device": "chain (.jsonl)"}.items():
+    for name, what in _COMMANDS.items():
         command = commands.add_parser(name, help=f"check a {what}")
-        command.add_argument("file", metavar=name.upper())
+        command.add_argument("file", metavar="REPORT" if name == "audit" else name.upper())
         command.add_argument("--policy", help="tlog-policy file with the log and witness keys that you trust")
         command.add_argument("--json", action="store_true", help="print one JSON object")
         if name == "device":
             command.add_argument("--pack", help="the pack whose ledger must hold the results")
+        if name == "audit":
+            command.add_argument("--pack", help="the pack whose ledger must hold the report and its findings")
+            command.add_argument("--pdf", help="the PDF of this report")
     return root
 
 
