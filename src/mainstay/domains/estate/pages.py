@@ -30,8 +30,20 @@ PACKAGES_SHOWN = 500
 NAMED_MAX = 20
 JOINING_MAX = 3
 CHANGES_MAX = 12
-CHARTS = (("cpu", "Processor", "%"), ("memory", "Memory available", "%"), ("filesystems", "Free space", "%"),
-          ("load", "Load", ""), ("network", "Network", "bytes/s"), ("disk", "Disk traffic", "bytes/s"))  # fmt: skip
+CHARTS = (
+    ("cpu", "Processor", "%", "cpu"),
+    ("memory", "Memory available", "%", "memory"),
+    ("filesystems", "Free space", "%", "disk"),
+    ("load", "Load", "", "bolt"),
+    ("network", "Network", "bytes/s", "network"),
+    ("disk", "Disk traffic", "bytes/s", "disk"),
+)
+# What an agent says of its own surroundings, in words.
+DIAGNOSES = {
+    "no_root": "The agent runs without root rights; its root helper does what needs them.",
+    "actions_without_cgroup_limits": "Actions run without limits of memory and processor: this system has no delegated control group.",
+    "actions_without_private_filesystem": "Actions see the whole file system: this system offers no private view of it.",
+}
 TABS = (("overview", "Overview"), ("software", "Software"), ("network", "Network"), ("history", "History"))
 STATE_TONES = queries.STATE_TONES
 
@@ -91,6 +103,7 @@ def device(request: Request, device_id: UUID, tab: str = "overview") -> HttpResp
     panel = queries.device_panel(found.tenant, found.id, at=request.clock.now())
     context: dict[str, object] = {"panel": panel, "device": panel.device, "tab": tab, "tabs": _tabs(found), "charts": CHARTS}
     context |= {"state_tone": STATE_TONES[found.state], "acts": _acts(request.actor, panel.device), "groups": panel.groups}
+    context["diag"] = [DIAGNOSES.get(line, line.replace("_", " ")) for line in panel.device.diag or []]
     return render(request, "estate/device.html", {**context, **_tab_context(found, tab)})
 
 

@@ -10,7 +10,7 @@ from mainstay.domains.telemetry.models import Loss
 from mainstay.domains.telemetry.models.engine import Parameter
 from mainstay.domains.telemetry.queries import sql
 from mainstay.domains.telemetry.queries.engine import engine
-from mainstay.domains.telemetry.queries.series import SeriesRef, series_of
+from mainstay.domains.telemetry.queries.series import SeriesRef, legend, series_of
 from mainstay.domains.telemetry.rules import charts
 from mainstay.kernel.json import JsonObject
 
@@ -52,7 +52,8 @@ def chart(tenant: UUID, device_id: UUID, refs: Sequence[SeriesRef], units: Mappi
     first, count = from_s // step, (to_s - 1) // step - from_s // step + 1
     filled = _read(tenant, refs, first=first, count=count, step=step) if refs else {}
     empty = ((None,) * count,) * 3
-    lines = tuple(Line(ref.name, units.get(ref.metric, ""), *filled.get(ref.number, empty)) for ref in refs)
+    names = legend(refs)
+    lines = tuple(Line(names[ref.number], units.get(ref.metric, ""), *filled.get(ref.number, empty)) for ref in refs)
     times = tuple((first + index) * step for index in range(count))
     losses = _losses(tenant, device_id, from_s, to_s)
     return ChartData(times, lines, step, TIER, (*_silences(lines, times, step), *losses))

@@ -106,11 +106,16 @@ class Chart extends HTMLElement {
       button.addEventListener('click', () => { this.range = range; this.zoomed = null; this.load(); });
       bar.append(button);
     }
-    this.tableButton = make('button', '', 'Show as table');
+    this.tableButton = make('button', '', 'Table');
+    this.tableButton.setAttribute('aria-label', 'Show as table');
     this.tableButton.type = 'button';
     this.tableButton.setAttribute('aria-pressed', 'false');
     this.tableButton.addEventListener('click', () => this.toggleTable());
-    bar.append(make('span', 'ms-spring'), this.tableButton);
+    this.wholeButton = make('button', '', 'Undo zoom');
+    this.wholeButton.type = 'button';
+    this.wholeButton.hidden = true;
+    this.wholeButton.addEventListener('click', () => { this.zoomed = null; this.load(); });
+    bar.append(make('span', 'ms-spring'), this.wholeButton, this.tableButton);
     this.bar = bar;
     return bar;
   }
@@ -125,6 +130,7 @@ class Chart extends HTMLElement {
   }
 
   async load() {
+    this.wholeButton.hidden = !this.zoomed;
     for (const button of this.bar.querySelectorAll('[data-range]')) button.setAttribute('aria-pressed', String(!this.zoomed && button.dataset.range === this.range));
     const answer = await fetch(this.address(), { headers: { Accept: 'application/json' } }).catch(() => null);
     if (!answer?.ok) return this.fail(answer);
