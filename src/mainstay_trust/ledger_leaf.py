@@ -54,25 +54,34 @@ class Leaf:
         """Return the leaf's bytes; Rejected("bad_leaf") if a member has a wrong form or it is longer than 1,024 bytes."""
         members: dict[str, JSON] = {"v": 1} | {name: getattr(self, name) for name in _REQUIRED - {"v"}}
         members |= {name: getattr(self, name) for name in _OPTIONAL if getattr(self, name) is not None}
-        data = canonical.encode(members)
-        parse_leaf(data)
-        return data
+        if self.range is not None:
+            members["range"] = list(self.range)
+        _check(members)
+        return _bounded(canonical.encode(members))
 
 
 def parse_leaf(data: bytes) -> Leaf:
     """Read a leaf strictly. Errors: Rejected("bad_leaf")."""
-    if len(data) > LEAF_BYTES_MAX:
-        raise Rejected("bad_leaf", f"a leaf has at most {LEAF_BYTES_MAX} bytes")
     try:
-        value = canonical.parse_canonical(data, depth_max=2)
+        value = canonical.parse_canonical(_bounded(data), depth_max=2)
     except Rejected as error:
         raise Rejected("bad_leaf", error.detail) from error
     if not isinstance(value, dict) or not _REQUIRED <= set(value) <= _REQUIRED | _OPTIONAL:
         raise Rejected("bad_leaf", "members are missing or unknown")
-    wrong = next((name for name in sorted(value) if not _is_well_formed(name, value[name])), None)
+    _check(value)
+    return _leaf(value)
+
+
+def _check(members: Mapping[str, JSON]) -> None:
+    wrong = next((name for name in sorted(members) if not _is_well_formed(name, members[name])), None)
     if wrong is not None:
         raise Rejected("bad_leaf", f"{wrong} has a wrong form")
-    return _leaf(value)
+
+
+def _bounded(data: bytes) -> bytes:
+    if len(data) > LEAF_BYTES_MAX:
+        raise Rejected("bad_leaf", f"a leaf has at most {LEAF_BYTES_MAX} bytes")
+    return data
 
 
 def timestamp(at: datetime) -> str:
@@ -134,4 +143,4 @@ _FORMS = {"log": _ORIGIN, "at": _AT, "act": _ACT, "actor": _ACTOR, "obj": _OBJ, 
 
 
 def _is_count(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= canonical.INTEGER_MAX

@@ -35,22 +35,24 @@ __all__ = ["PLATFORM", "erasable", "keep_cosignature", "record", "wake_sequencer
 WAKE_CHANNEL = "mainstay_ledger"
 _LONGEST_ORIGIN = "mainstay." + "a" * 16 + "/t/" + str(UUID(int=0)) + "/9999999"
 
+# One statement in one round trip. Scalars and not arrays: nearly every body is one piece, and arrays cost more than all else.
 _INSERT = """
 WITH entry AS (
     INSERT INTO ledger_entry (tenant, act, actor, at, obj, out, via, extra, body)
-    SELECT %(tenant)s::uuid, %(act)s::text, %(actor)s::text, %(at)s::timestamptz, %(obj)s::text, %(out)s::text, %(via)s::text,
-        %(extra)s::jsonb, %(body)s::text
-    WHERE NOT EXISTS (SELECT FROM ledger_log WHERE tenant = %(tenant)s::uuid AND state = 'read_only')
+    SELECT $1::uuid, $2::text, $3::text, $4::timestamptz, $5::text, $6::text, $7::text, $8::jsonb, $9::text
+    WHERE NOT EXISTS (SELECT FROM ledger_log WHERE tenant = $1::uuid AND state = 'read_only')
     RETURNING id
 ), queued AS (
-    INSERT INTO ledger_pending (entry_id, tenant) SELECT id, %(tenant)s::uuid FROM entry
+    INSERT INTO ledger_pending (entry_id, tenant) SELECT id, $1::uuid FROM entry
 ), kept AS (
     INSERT INTO ledger_body (entry_id, tenant, part, commitment, salt, sealed, retention, state)
-    SELECT entry.id, %(tenant)s::uuid, piece.part, piece.commitment, piece.salt, piece.sealed, 'standard', 'present'
-    FROM entry, unnest(%(parts)s::text[], %(commitments)s::text[], %(salts)s::bytea[], %(sealed)s::bytea[])
-        AS piece (part, commitment, salt, sealed)
+    SELECT id, $1::uuid, '', $9::text, $10::bytea, $11::bytea, 'standard', 'present' FROM entry WHERE $9::text <> ''
 )
 SELECT id FROM entry
+"""
+_INSERT_MEMBER = """
+INSERT INTO ledger_body (entry_id, tenant, part, commitment, salt, sealed, retention, state)
+VALUES ($1, $2, $3, $4, $5, $6, 'standard', 'present')
 """
 
 
@@ -169,34 +171,31 @@ def _worst_leaf(actor: str, act: str, out: str, via: str, **extra: Any) -> bytes
     return Leaf(_LONGEST_ORIGIN, INTEGER_MAX, "2026-01-15T12:00:00.000Z", act, actor, obj, out, via, "0" * 64, **extra).encode()
 
 
-def _execute_prepared(parameters: Mapping[str, Any]) -> tuple[Any, ...] | None:
-    # Django's own cursor writes values into the text of a statement, which the server then parses and plans anew each
-    # time; that is most of the cost of an entry. A prepared statement on the same connection is planned once.
-    connection.ensure_connection()
-    connection.connection.prepare_threshold = 0  # Django's cursors never prepare, whatever it says here
-    with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as cursor:
-        return cursor.execute(_INSERT, parameters).fetchone()
-
-
 def _insert(
     actor: Actor, act: str, obj: str, out: str, at: datetime, commitment: str, extra: Mapping[str, object], parts: list[Part]
 ) -> int:
-    parameters: dict[str, Any] = {  # all that psycopg adapts: text, times, arrays of bytes
-        "tenant": actor.tenant,
-        "act": act,
-        "actor": actor.ref,
-        "at": at,
-        "obj": obj,
-        "out": out,
-        "via": actor.via.value,
-        "extra": json.dumps(extra) if extra else None,
-        "body": commitment,
-        "parts": [part.name for part in parts],
-        "commitments": [part.commitment for part in parts],
-        "salts": [part.salt for part in parts],
-        "sealed": [current_sealer().seal(actor.tenant, place_of(part.commitment), part.plain) for part in parts],
-    }
-    row = _execute_prepared(parameters)
-    if row is None:
-        raise Unavailable("ledger.read_only", "The ledger of this tenant is read-only until its integrity is established.", retryable=False)
+    sealed = [(part.salt, _sealed(actor.tenant, part)) for part in parts]
+    columns = (actor.tenant, act, actor.ref, at, obj, out, actor.via.value, json.dumps(extra) if extra else None, commitment)
+    cursor = _prepared_cursor()
+    with connection.wrap_database_errors:
+        row = cursor.execute(_INSERT, (*columns, *(sealed[0] if sealed else (None, None)))).fetchone()
+        if row is None:
+            raise Unavailable(
+                "ledger.read_only", "The ledger of this tenant is read-only until its integrity is established.", retryable=False
+            )
+        for part, piece in zip(parts[1:], sealed[1:], strict=True):
+            cursor.execute(_INSERT_MEMBER, (row[0], actor.tenant, part.name, part.commitment, *piece))
     return int(row[0])
+
+
+def _sealed(tenant: UUID, part: Part) -> bytes:
+    return current_sealer().seal(tenant, place_of(part.commitment), part.plain)
+
+
+def _prepared_cursor() -> "psycopg.RawCursor[tuple[Any, ...]]":
+    # Django's own cursor writes values into the text of a statement, which the server then parses and plans anew each
+    # time; that is most of the cost of an entry. A prepared statement on the same connection is planned once.
+    connection.ensure_connection()
+    raw = connection.connection
+    raw.prepare_threshold = 0  # Django's cursors never prepare, whatever it says here
+    return psycopg.RawCursor(raw)

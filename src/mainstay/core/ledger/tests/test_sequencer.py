@@ -162,7 +162,8 @@ def test_a_queue_row_planted_for_a_sequenced_entry_does_not_stop_the_log(log: Lo
     log.tamper("INSERT INTO ledger_pending (entry_id, tenant) VALUES (%s, %s)", first, log.tenant)
     [second] = log.record()
 
-    log.sequence()
+    with log.sequencer() as sequencer:
+        assert [sequencer.commit_batch(log.tenant), sequencer.commit_batch(log.tenant)] == [1, 0]
 
     assert log.leaves() == [(0, first), (1, second)]
     assert log.rows("SELECT 1 FROM ledger_pending WHERE tenant = %s", log.tenant) == []
