@@ -200,6 +200,16 @@ def test_root_trusts_by_fingerprint_and_leaves_with_a_last_word(agent, wire, ten
     assert agent.call("status")[0] == 4
 
 
+def test_the_process_that_stays_carries_neither_an_authority_nor_the_command_line() -> None:
+    code = "import sys, mainstay_agent.net.__main__; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], env={"PYTHONPATH": SOURCE}, capture_output=True, text=True, check=True)
+    carried = set(done.stdout.split())
+
+    assert "mainstay_agent.net.runner" in carried
+    assert carried & {"mainstay_agent.authority.core", "mainstay_agent.net.enrolment", "mainstay_trust.policies"} == set()
+    assert carried & {"argparse", "tempfile", "shutil"} == set()
+
+
 def test_mistakes_at_the_keyboard_are_told_apart_by_their_exit_code(agent, wire) -> None:
     assert agent.call("status")[0] == 4
     assert agent.call("join", wire.url, "--code", "not a code")[0] == 6

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from mainstay_agent.host import scratch
 from mainstay_agent.host.clocks import FixedClock
 from mainstay_agent.host.machine import Machine
 from mainstay_agent.host.mounts import Mount
@@ -313,6 +314,24 @@ def test_a_tool_that_hangs_or_is_missing_is_an_error_of_its_own() -> None:
         SystemExecutor().run(["sleep", "60"], timeout_s=0.1)
     with pytest.raises(ToolMissing):
         SystemExecutor().run(["/nonexistent/tool"])
+
+
+def test_a_scratch_folder_goes_with_what_it_holds_and_follows_no_link(tmp_path: Path) -> None:
+    (tmp_path / "kept").write_text("kept")
+    with scratch.folder() as path:
+        here = Path(path)
+        assert here.stat().st_mode & 0o777 == 0o700
+        (here / "deep/deeper").mkdir(parents=True)
+        (here / "deep/file").write_text("x")
+        (here / "link").symlink_to(tmp_path)
+
+    assert not here.exists()
+    assert (tmp_path / "kept").read_text() == "kept"
+
+
+def test_a_scratch_file_has_no_name() -> None:
+    with os.fdopen(scratch.unnamed_file(), "r+b") as file:
+        assert os.fstat(file.fileno()).st_nlink == 0
 
 
 def test_a_flood_of_output_is_cut_at_the_cap() -> None:

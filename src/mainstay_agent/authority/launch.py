@@ -10,12 +10,12 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
+from mainstay_agent.host import scratch
 from mainstay_agent.host.redaction import redact
 from mainstay_agent.host.subprocesses import PATH, kill_group
 
@@ -87,9 +87,9 @@ class ProcessLauncher:
 
     def launch(self, program: Program, request: Mapping[str, object]) -> Outcome:
         with (
-            tempfile.TemporaryDirectory(prefix="mainstay-") as folder,
-            tempfile.TemporaryFile() as output,
-            tempfile.TemporaryFile() as given,
+            scratch.folder() as folder,
+            os.fdopen(scratch.unnamed_file(), "rb") as output,
+            os.fdopen(scratch.unnamed_file(), "r+b") as given,
         ):
             given.write(json.dumps(request).encode())
             given.seek(0)

@@ -9,8 +9,8 @@ import os
 import pwd
 import select
 import signal
-import socket
 import sys
+from _socket import AF_UNIX, SOCK_STREAM, socket  # what `socket` adds to it is a megabyte, and we only listen
 from types import FrameType
 
 SOCKET = "/run/mainstay/helper.sock"
@@ -47,12 +47,12 @@ def main(arguments: list[str]) -> int:
             os.unlink(path)
 
 
-def _listen(path: str, group: int) -> socket.socket:
+def _listen(path: str, group: int) -> socket:
     """Make the socket: mode 0660, for the group of the networked half."""
     os.makedirs(os.path.dirname(path), exist_ok=True)
     if os.path.exists(path):
         os.unlink(path)
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    listener = socket(AF_UNIX, SOCK_STREAM)
     before = os.umask(0o117)
     try:
         listener.bind(path)
@@ -63,7 +63,7 @@ def _listen(path: str, group: int) -> socket.socket:
     return listener
 
 
-def _start(listener: socket.socket, arguments: list[str]) -> int:
+def _start(listener: socket, arguments: list[str]) -> int:
     """Start the root half with the socket as its third descriptor, as systemd does."""
     environment = {**os.environ, "LISTEN_FDS": "1"}
     argv = [sys.executable, "-m", "mainstay_agent.helper.serve", *arguments, "--parent", str(os.getpid())]
@@ -82,4 +82,7 @@ def _group(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
+    if not sys.flags.no_site:
+        # Once more without `site` and the machinery of `-m`, which this process would keep in memory for nothing.
+        os.execv(sys.executable, [sys.executable, "-I", "-S", __file__, *sys.argv[1:]])  # noqa: S606 our own interpreter and file
     sys.exit(main(sys.argv[1:]))

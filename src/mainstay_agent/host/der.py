@@ -73,6 +73,44 @@ def public_key_info(data: bytes) -> bytes:
     return _encoded(_expect(field, _SEQUENCE))
 
 
+_RSA, _EC, _ED25519 = bytes.fromhex("2a864886f70d010101"), bytes.fromhex("2a8648ce3d0201"), bytes.fromhex("2b6570")
+_CURVES = {
+    bytes.fromhex("2a8648ce3d030101"): ("P-192", 192),
+    bytes.fromhex("2b81040021"): ("P-224", 224),
+    bytes.fromhex("2a8648ce3d030107"): ("P-256", 256),
+    bytes.fromhex("2b81040022"): ("P-384", 384),
+    bytes.fromhex("2b81040023"): ("P-521", 521),
+}
+_SIGNATURES = {
+    bytes.fromhex("2a864886f70d010104"): "md5",
+    bytes.fromhex("2a864886f70d010105"): "sha1",
+    bytes.fromhex("2a864886f70d01010b"): "sha256",
+    bytes.fromhex("2a864886f70d01010c"): "sha384",
+    bytes.fromhex("2a864886f70d01010d"): "sha512",
+    bytes.fromhex("2a864886f70d01010a"): "pss",
+    bytes.fromhex("2a8648ce3d0401"): "sha1",
+    bytes.fromhex("2a8648ce3d040302"): "sha256",
+    bytes.fromhex("2a8648ce3d040303"): "sha384",
+    bytes.fromhex("2a8648ce3d040304"): "sha512",
+    _ED25519: "ed25519",
+}
+
+
+def key_and_signature(data: bytes) -> tuple[str, int | None, str | None, str]:
+    """Return kind and size of a certificate's key, its curve, and the hash of its signature. Source: RFC 3279, 4055, 5480, 8410."""
+    algorithm, key = list(_elements(next(_elements(public_key_info(data))).value))[:2]
+    kind, *parameters = list(_elements(algorithm.value))
+    signed_with = list(_elements(_only(data, _SEQUENCE).value))[1]
+    signature = _SIGNATURES.get(next(_elements(signed_with.value)).value, "other")
+    if kind.value == _RSA:
+        numbers = list(_elements(_only(key.value[1:], _SEQUENCE).value))
+        return "rsa", int.from_bytes(numbers[0].value, "big").bit_length(), None, signature
+    if kind.value == _EC and parameters:
+        curve, bits = _CURVES.get(parameters[0].value, (None, None))
+        return "ec", bits, curve, signature
+    return ("ed25519", 256, None, signature) if kind.value == _ED25519 else ("other", None, None, signature)
+
+
 def _encoded(element: _Element) -> bytes:
     size = len(element.value)
     if size < 0x80:

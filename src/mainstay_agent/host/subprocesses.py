@@ -8,10 +8,11 @@ Invariant: no tool runs longer than its limit or leaves more than the cap in mem
 import os
 import signal
 import subprocess
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
+
+from mainstay_agent.host.scratch import unnamed_file
 
 TIMEOUT_S = 30
 OUTPUT_BYTES_MAX = 8 * 1024 * 1024
@@ -56,7 +57,7 @@ class SystemExecutor:
 
     def run(self, argv: Sequence[str], *, timeout_s: float = TIMEOUT_S) -> Output:
         # Files instead of pipes: a tool that floods its output can neither block nor fill our memory.
-        with tempfile.TemporaryFile() as stdout, tempfile.TemporaryFile() as stderr:
+        with os.fdopen(unnamed_file(), "rb") as stdout, os.fdopen(unnamed_file(), "rb") as stderr:
             code = _run_to_files(argv, stdout.fileno(), stderr.fileno(), timeout_s)
             text, truncated = _head(stdout.fileno(), OUTPUT_BYTES_MAX)
             errors, _ = _head(stderr.fileno(), 64 * 1024)

@@ -21,6 +21,8 @@ from mainstay_trust.errors import Rejected
 
 GROUPS_PER_LOOK = 6
 RETRY_MS = 5 * 60_000
+ASK_MAX = 40  # what the root half takes in one question
+RUNNING = {"unknown": "running"}
 
 
 class Collects(Protocol):
@@ -50,7 +52,8 @@ class ThroughHelper:
     def collect(self, groups: Sequence[str]) -> list[Mapping[str, object]]:
         needing = [name for name in groups if GROUPS[name].needs_root]
         plain = [name for name in groups if not GROUPS[name].needs_root]
-        return (self._asked(needing) if needing else []) + (list(self.here.collect(plain)) if plain else [])
+        asked = [answer for at in range(0, len(needing), ASK_MAX) for answer in self._asked(needing[at : at + ASK_MAX])]
+        return asked + (list(self.here.collect(plain)) if plain else [])
 
     def _asked(self, groups: list[str]) -> list[Mapping[str, object]]:
         try:
@@ -71,10 +74,22 @@ class Inventory:
     _due_ms: dict[str, int] = field(default_factory=dict)
 
     def look(self) -> int:
-        """Take the groups that are due, at most a few; return how many changed."""
+        """Take the groups that are due, at most a few, and only then a sweep, alone; return how many changed.
+
+        The first look takes all quick groups in one go, because people wait for it, and says of each sweep that it is under way.
+        """
         now = self.clock.boot_ms()
+        is_first = not self._due_ms
         due = sorted((name for name in GROUPS if self._due_ms.get(name, 0) <= now), key=lambda name: self._due_ms.get(name, 0))
-        return self.take(due[:GROUPS_PER_LOOK]) if due else 0
+        quick, sweeps = [name for name in due if not GROUPS[name].is_sweep], [name for name in due if GROUPS[name].is_sweep]
+        if is_first:
+            return self._announce(sweeps) + self.take(quick)
+        return self.take(quick[:GROUPS_PER_LOOK] or sweeps[:1]) if due else 0
+
+    def _announce(self, sweeps: Sequence[str]) -> int:
+        """Say of sweeps that were never done that they are under way."""
+        held, now_s = self.spool.fact_hashes(), self.clock.wall_ms() // 1000
+        return sum(self._keep(name, {"collected_at": now_s, **RUNNING}) for name in sweeps if name not in held)
 
     def take(self, names: Sequence[str]) -> int:
         now = self.clock.boot_ms()
@@ -85,7 +100,8 @@ class Inventory:
             answer = answers.get(name, {"collected_at": self.clock.wall_ms() // 1000, "unknown": "timeout"})
             changed += self._keep(name, answer)
             # A tenth of the period either way: groups that start together drift apart.
-            self._due_ms[name] = now + int(GROUPS[name].period_s * 1000 * self.draw(0.9, 1.1))
+            period_ms = GROUPS[name].period_s * 1000 if answer.get("unknown") != "timeout" else RETRY_MS
+            self._due_ms[name] = now + int(period_ms * self.draw(0.9, 1.1))
         return changed
 
     def want(self, names: Iterable[str]) -> None:

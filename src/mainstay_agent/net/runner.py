@@ -6,7 +6,7 @@ Invariant: no failure of the server, the wire or the root half ends observation;
 """
 
 import json
-import random
+import os
 import signal
 import sqlite3
 import threading
@@ -36,7 +36,6 @@ WHILE_RUNNING_S = 0.5
 FACTS_EVERY_S = 5.0
 POLL_EVERY_S_MIN = 0.5
 REVOKED_S = 86_400.0
-_DRAW = random.SystemRandom().uniform
 # What a step may meet in ordinary life. Anything else is a defect and ends the process, so that the supervisor shows it.
 _EXPECTED = (Unreachable, ServerRefused, Rejected, ConnectionError, OSError, sqlite3.OperationalError)
 
@@ -70,9 +69,9 @@ def open_device(home: Home, receipt: Receipt, authority: Asks, *, has_helper: bo
         side_exchange=HttpExchange(receipt.url, lambda: _pins(device, receipt)),
         authority=authority,
         spool=spool,
-        inventory=Inventory(spool, collects, machine.clock, _DRAW),
+        inventory=Inventory(spool, collects, machine.clock, _draw),
         logs=source_for(machine) if settings.has_logs else None,
-        draw=_DRAW,
+        draw=_draw,
         has_helper=has_helper,
         helper_pid=_helper_pid,
         watch=settings.watch,
@@ -119,7 +118,9 @@ class Runner:
                 self._device.last_problem = str(problem)
 
     def _look_at_facts(self) -> None:
-        while not self._stop.wait(FACTS_EVERY_S):
+        wait_s = 0.0  # the first look is at once: the first audit waits for it
+        while not self._stop.wait(wait_s):
+            wait_s = FACTS_EVERY_S
             try:
                 if self._device.look_at_facts():
                     self._urgent.set()
@@ -184,6 +185,10 @@ class Runner:
             path.with_suffix(".new").replace(path)
         except OSError:
             return  # a full disk must not end the loop that reports it
+
+
+def _draw(low: float, high: float) -> float:
+    return low + (high - low) * int.from_bytes(os.urandom(6)) / 2**48
 
 
 def _pins(device: Device, receipt: Receipt) -> set[str]:

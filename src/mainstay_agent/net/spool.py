@@ -7,7 +7,6 @@ Invariant: a request keeps stream, number and bytes from its first sending to it
 
 import json
 import os
-import secrets
 import sqlite3
 import threading
 from collections.abc import Iterable, Mapping, Sequence
@@ -275,7 +274,7 @@ class Spool:
         # spool that had to be replaced goes on above the number that was lost with the old one.
         with self._database:
             self._set_meta("seq:poll", str(self._clock.wall_ms() // 1000))
-            return self._set_meta("epoch", secrets.token_hex(8))
+            return self._set_meta("epoch", os.urandom(8).hex())
 
     def _meta(self, name: str) -> str | None:
         row = self._database.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
@@ -293,7 +292,7 @@ def _open_or_replace(path: Path) -> tuple[sqlite3.Connection, bool]:
     except sqlite3.DatabaseError:
         for suffix in ("-wal", "-shm"):
             path.with_name(path.name + suffix).unlink(missing_ok=True)
-        path.rename(path.with_name(f"{path.name}.corrupt-{secrets.token_hex(4)}"))
+        path.rename(path.with_name(f"{path.name}.corrupt-{os.urandom(4).hex()}"))
         return _open(path), True
 
 
