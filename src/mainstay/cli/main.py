@@ -4,15 +4,17 @@ import sys
 
 import typer
 
-from mainstay.cli import backup, demo, doctor, lists, operations, processes, trust
+from mainstay.cli import backup, demo, doctor, growth, lists, operations, processes, sla, trust
 from mainstay.cli.problems import exit_with
 
 app = typer.Typer(no_args_is_help=True, add_completion=True, pretty_exceptions_enable=False, help=__doc__)
 processes.register(app)
 doctor.register(app)
 lists.register(app)
+growth.register(app)
 operations.register(app)
 trust.register(app)
+sla.register(app)
 backup.register(app)
 demo.register(app)
 

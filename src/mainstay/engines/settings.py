@@ -35,6 +35,7 @@ SETTINGS = (
     Setting("database.url", "MAINSTAY_DATABASE_URL", "", "PostgreSQL of the runtime role; empty means the embedded one"),
     Setting("database.owner_url", "MAINSTAY_DATABASE_OWNER_URL", "", "the same database as the role of migrations"),
     Setting("database.ledger_url", "MAINSTAY_DATABASE_LEDGER_URL", "", "the same database as the role of the ledger's sequencer"),
+    Setting("database.backup_url", "MAINSTAY_DATABASE_BACKUP_URL", "", "the same database as the role that reads everything, for backups"),
     Setting("telemetry.url", "MAINSTAY_TELEMETRY_URL", "", "ClickHouse over HTTP; empty means the embedded one"),
     Setting("telemetry.memory_mb", "MAINSTAY_TELEMETRY_MEMORY_MB", 0, "memory cap of the embedded engine; 0 lets the machine decide"),
     Setting("agent.enabled", "MAINSTAY_AGENT", True, "watch this machine too"),
