@@ -6,6 +6,7 @@ import tarfile
 from pathlib import Path
 
 import pytest
+
 from mainstay.engines.backup import archive
 from mainstay.engines.backup.sealed import CHUNK_BYTES, SealedReader, SealedWriter
 from mainstay.kernel.errors import Invalid
