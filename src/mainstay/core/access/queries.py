@@ -77,6 +77,11 @@ def person(person_id: UUID) -> Person:
     return found
 
 
+def names() -> QuerySet[Person]:
+    """Return everybody who has a name, for lists that show it beside a reference (`pseudonym`)."""
+    return Person.objects.all()
+
+
 def label_of(ref: str) -> str:
     """Return what a page shows for an actor's reference; the reference itself when its owner was erased."""
     if ref.startswith("p:"):

@@ -47,6 +47,13 @@ class PriorityIn(Schema):
     reason: str
 
 
+class RebuildIn(Schema):
+    """`incident_id` absent: every incident."""
+
+    incident_id: UUID | None = None
+    check: bool = False
+
+
 class ReasonIn(Schema):
     reason: str
 
@@ -63,6 +70,13 @@ def read_clocks(request: Request, incident_id: UUID) -> list[dict[str, Json]]:
     """Return every clock with the stretches that add up to its consumed and paused time."""
     require(request.actor, "desk.clock.read")
     return queries.explanation_json(queries.sla_explanation(request.actor, incident_id, request.clock.now()))
+
+
+@router.post("/clocks/rebuild", operation_id="desk_clock_rebuild")
+def rebuild_clocks(request: Request, body: RebuildIn) -> dict[str, Json]:
+    """Compute clocks and columns anew from the events and say what differed. With `check` nothing is written."""
+    report = services.rebuild_clocks(actor=request.actor, clock=request.clock, incident_id=body.incident_id, check=body.check)
+    return {"tickets": report.tickets, "differences": list(report.differences), "written": not body.check and bool(report.differences)}
 
 
 @router.post("/incidents/{incident_id}/notes", operation_id="desk_incident_note")

@@ -4,7 +4,10 @@ import json
 
 import pytest
 
-from mainstay.domains.desk.tests.conftest import now_of
+from mainstay.core.tenancy.binding import tenant_transaction
+from mainstay.core.tenancy.ids import new_id
+from mainstay.domains.desk.models import Ticket
+from mainstay.domains.desk.tests.conftest import now_of, signed_in
 
 API = "/c/harbor/api/v1/desk/incidents"
 
@@ -77,3 +80,36 @@ def test_wrong_input_names_its_problem_and_changes_nothing(tara, ticket, address
 
     assert (answer.status_code, answer.json()["code"]) == (status, code)
     assert now_of(ticket).version == ticket.version
+
+
+def test_a_repair_says_what_differs_and_writes_only_when_asked(web_cast, ticket):
+    nadia = signed_in(web_cast.nadia)
+    with tenant_transaction(ticket.tenant):
+        Ticket.objects.filter(id=ticket.id).update(queue="nowhere")
+    address = "/c/harbor/api/v1/desk/clocks/rebuild"
+
+    looked = send(nadia, address, {"incident_id": str(ticket.id), "check": True}).json()
+    assert looked == {"tickets": 1, "differences": [f"{ticket.reference}: queue was 'nowhere'"], "written": False}
+    assert now_of(ticket).queue == "nowhere"
+
+    assert send(nadia, address, {}).json()["written"] is True
+    assert now_of(ticket).queue == ticket.queue
+    assert send(nadia, address, {"check": True}).json()["differences"] == []
+
+
+def test_a_technician_may_not_repair(tara, ticket):
+    assert send(tara, "/c/harbor/api/v1/desk/clocks/rebuild", {"check": True}).status_code == 403
+
+
+def test_the_names_of_owners_cost_no_round_trip_per_line(tara, ticket, django_assert_max_num_queries):
+    send(tara, f"{API}/{ticket.id}/take", {})
+    with django_assert_max_num_queries(100) as one:
+        assert [line["owner"] for line in tara.get(API).json()["items"]] == ["Tara"]
+    with tenant_transaction(ticket.tenant):
+        row = Ticket.objects.values().get(id=ticket.id)
+        for number in range(2, 22):
+            Ticket.objects.create(**{**row, "id": new_id(), "number": number, "reference": f"HARBOR-{number}-00"})
+
+    with django_assert_max_num_queries(len(one)) as many:
+        assert [line["owner"] for line in tara.get(API).json()["items"]] == ["Tara"] * 21
+    assert len(many) <= len(one)
