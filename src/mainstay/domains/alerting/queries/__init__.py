@@ -11,6 +11,7 @@ from mainstay.domains.alerting.queries.alerts import (
     is_alert,
     is_well,
     open_alerts,
+    summaries,
     why,
 )
 from mainstay.domains.alerting.queries.lists import ALERTS, CONDITION_TONES, PHASE_TONES, SEVERITY_TONES
@@ -34,5 +35,6 @@ __all__ = [
     "is_well",
     "open_alerts",
     "rules_of",
+    "summaries",
     "why",
 ]

@@ -78,6 +78,11 @@ def alert_brief(tenant: UUID, alert_id: UUID) -> AlertBrief:
     )  # fmt: skip
 
 
+def summaries(tenants: Sequence[UUID], alert_ids: Sequence[UUID]) -> dict[UUID, str]:
+    """Return what some alerts say, by id; one round trip."""
+    return dict(Alert.objects.filter(tenant__in=tenants, id__in=alert_ids).values_list("id", "summary"))
+
+
 def is_alert(tenant: UUID, alert_id: UUID) -> bool:
     """Tell whether an id is an alert of the tenant."""
     return Alert.objects.filter(tenant=tenant, id=alert_id).exists()

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from django.urls import reverse
 
+from mainstay.domains.alerting import queries as alerting
 from mainstay.domains.automation.models import BudgetUse, DeviceTrust, HealEvent, HealRule
 from mainstay.domains.automation.queries.documents import policy_of
 from mainstay.domains.automation.queries.runs import RUN_SENTENCES
@@ -66,10 +67,12 @@ def healed_lately(tenants: Sequence[UUID], now: datetime) -> list[Handled]:
     ]
 
 
-def heal_events(tenants: Sequence[UUID], limit: int = 50) -> list[tuple[HealEvent, str]]:
-    """Return the newest considerations with their sentences."""
-    newest = HealEvent.objects.filter(tenant__in=tenants).order_by("-at", "-id")[:limit]
-    return [(event, SENTENCES[HealReason(event.reason)]) for event in newest]
+def heal_events(tenants: Sequence[UUID], limit: int = 50) -> list[tuple[HealEvent, str, str]]:
+    """Return the newest considerations, each with what it was about and its sentence."""
+    newest = list(HealEvent.objects.filter(tenant__in=tenants).order_by("-at", "-id")[:limit])
+    said = alerting.summaries(tenants, [event.alert_id for event in newest])
+    # An alert about the whole device names no part of it; then its own sentence says what it is about.
+    return [(event, event.subject or said.get(event.alert_id, ""), SENTENCES[HealReason(event.reason)]) for event in newest]
 
 
 @dataclass(frozen=True)
