@@ -246,6 +246,7 @@ class FakeServer:
     need_dict: bool = False
     want_groups: list[str] = field(default_factory=list)
     refusal: tuple[int, str] | None = None
+    refuses: Callable[[str, dict[str, Any]], bool] = lambda _target, _given: True
     device_keys: dict[str, str] = field(default_factory=dict)
     polls: list[dict[str, Any]] = field(default_factory=list)
     ingested: list[dict[str, Any]] = field(default_factory=list)
@@ -280,7 +281,7 @@ class FakeServer:
             verify_request(request, headers, find_key=self._find_key, verify=verify, at=self._now())
         except Rejected as problem:
             return self._sealed(body, None, {"error": {"code": problem.code, "message": problem.detail}}, 401)
-        if self.refusal is not None:
+        if self.refusal is not None and self.refuses(target, given):
             status, code = self.refusal
             return self._sealed(body, given.get("seq") if "poll" in target else None, {"error": {"code": code, "message": ""}}, status)
         handler = {"/agent/v1/poll": self._poll, "/agent/v1/ingest": self._ingest, "/agent/v1/results": self._results}.get(target)

@@ -11,6 +11,7 @@ import pytest
 
 from mainstay_agent.authority.embedded import Embedded
 from mainstay_agent.authority.verbs import Peer
+from mainstay_agent.facts.catalogue import GROUPS
 from mainstay_agent.helper.frames import REQUEST_BYTES_MAX
 from mainstay_agent.host.clocks import FixedClock
 from mainstay_agent.host.ed25519 import verify
@@ -467,7 +468,7 @@ def test_facts_are_sent_when_they_change_and_asked_for_when_lost(world) -> None:
     look_at_everything(world)
     world.drain()
     sent = [name for data in world.server.stream("facts") for name in data["groups"]]
-    assert len(sent) == len(set(sent)) == 29
+    assert sorted(sent) == sorted(GROUPS)
 
     world.facts.values["os"] = {"n": 2}
     world.clock.advance(25 * 3600)
@@ -516,6 +517,39 @@ def test_without_its_root_half_the_agent_goes_on_observing(world) -> None:
     assert "helper_unreachable" in world.server.polls[0]["hb"]["diag"]
 
 
+def test_a_request_that_the_server_cannot_read_is_dropped_with_a_gap_and_blocks_nothing(world) -> None:
+    world.device.poll()
+    world.server.refusal = (422, "bad_payload")
+    world.server.refuses = lambda _target, given: given.get("stream") == "states"
+    world.device.tick()
+    world.drain()
+    look_at_everything(world)
+    world.drain()
+
+    gaps = [row for one in world.server.ingested if one["stream"] == "gaps" for row in one["data"]]
+    assert [(row["stream"], row["count"], row["reason"]) for row in gaps] == [("states", 1, "refused:bad_payload")]
+    assert "facts" in {one["stream"] for one in world.server.ingested}
+    assert world.device.parts.spool.oldest("states") is None
+
+
+def test_results_that_the_server_cannot_read_are_kept_and_block_nothing(world, launcher) -> None:
+    world.server.commands.append(world.tenancy.deliver(world.tenancy.command()))
+    world.server.refusal = (422, "bad_payload")
+    world.server.refuses = lambda target, _given: target.endswith("/results")
+    world.device.poll()
+    world.device.tick()
+    world.drain()
+    assert world.server.results == []
+    assert "states" in {one["stream"] for one in world.server.ingested}
+    assert "results_refused:bad_payload" in world.device.heartbeat()["diag"]
+
+    world.server.refusal = None
+    world.clock.advance(301)
+    world.drain()
+    assert len(world.server.results) == 2
+    assert "results_refused:bad_payload" not in world.device.heartbeat()["diag"]
+
+
 class Away:
     """An authority whose process was killed: until it is back, nobody answers."""
 
@@ -545,7 +579,7 @@ def test_commands_that_came_while_the_root_half_was_away_are_handed_over_once_it
 
 
 def look_at_everything(world: World) -> None:
-    for _ in range(6):
+    for _ in range(len(GROUPS)):
         world.device.look_at_facts()
 
 

@@ -23,6 +23,7 @@ from mainstay_agent.net.link import Link, Reply
 from mainstay_agent.net.logs import LogSource, RateCap
 from mainstay_agent.net.orders import Orders
 from mainstay_agent.net.problems import ServerRefused
+from mainstay_agent.net.sending import UNREADABLE, Sender
 from mainstay_agent.net.spool import Numbered, Spool
 from mainstay_agent.net.watch import Watch
 from mainstay_agent.net.witness import LedgerWitness
@@ -36,15 +37,11 @@ from mainstay_trust.keys import Key, public_from_hex
 HEARTBEAT_MS = 300_000
 TIDY_EVERY_MS = 300_000
 BATCH_ROWS_MAX = 90
-BACKLOG_ROWS_MAX = 360
 POLL_PATH, INGEST_PATH = "/agent/v1/poll", "/agent/v1/ingest"
 POLL_MARGIN_S = 30.0
-# In this order after results: what tells of an outage first, the oldest numbers last (rule X6).
-STREAMS = ("states", "gaps", "facts", "logs", "backlog")
-LOG_LINES_PER_REQUEST = 500
 MISSED_MAX = 100_000
 UNTRUSTED_REFRESH_MS = 5_000
-_UNREADABLE = (400, 409, 413, 422)
+RESULTS_AGAIN_MS = 300_000
 
 
 @dataclass(slots=True)
@@ -74,6 +71,7 @@ class Cursor:
     heartbeat: int = 0
     tidy: int = 0
     refresh: int = 0
+    results: int = 0
 
 
 class Device:
@@ -93,6 +91,7 @@ class Device:
         self.last_problem: str | None = None
         self.is_revoked = False
         self.is_helper_silent = False
+        self.refused_results: str | None = None
         self._cursor = Cursor()
         self._rate = RateCap()
         self._missed: list[int] = []
@@ -102,6 +101,7 @@ class Device:
         self.side_link = Link(parts.side_exchange, transport, self.clock, self.reply_keys)
         self.witness = LedgerWitness(parts.home, parts.authority, witness, parts.receipt.device, self.clock)
         self.orders.accuse = self.witness.accuse
+        self._sender = Sender(parts.spool, parts.inventory, self.clock, self._post)
         self.refresh()
 
     def reply_keys(self) -> list[Key]:
@@ -186,7 +186,7 @@ class Device:
         try:
             reply = self._call(self.link, POLL_PATH, pending.body.encode(), pending.seq, wait_s + POLL_MARGIN_S)
         except ServerRefused as refusal:
-            self._give_up(pending, refusal)
+            self._sender.give_up(pending, refusal)
             raise
         self.parts.spool.acknowledge("poll", pending.seq)
         self._act(reply, had_heartbeat=json.loads(pending.body).get("hb") is not None)
@@ -196,15 +196,9 @@ class Device:
         """Send the most important thing that waits; tell whether there may be more. Errors: Unreachable, ServerRefused."""
         if self.orders.waiting:
             self._hand_over_again()
-        if self.orders.expects_results and self._send_results():
+        if self.orders.expects_results and self.clock.boot_ms() >= self._cursor.results and self._send_results():
             return True
-        self._number_waiting()
-        for stream in STREAMS:
-            waiting = self.parts.spool.oldest(stream)
-            if waiting is not None:
-                self._ingest(waiting)
-                return True
-        return False
+        return self._sender.send()
 
     def _hand_over_again(self) -> None:
         """Commands came while the root half was away: it gets them as soon as it is back, not with the next poll."""
@@ -215,10 +209,19 @@ class Device:
 
     def _send_results(self) -> bool:
         try:
-            return self.orders.send_results(self.side_link)
+            is_more = self.orders.send_results(self.side_link)
         except ConnectionError:
             self.is_helper_silent = True
             return False
+        except ServerRefused as refusal:
+            if refusal.status not in UNREADABLE:
+                raise
+            # Evidence is never dropped; but what the server cannot read now must not hold up everything else.
+            self.refused_results = refusal.code
+            self._cursor.results = self.clock.boot_ms() + RESULTS_AGAIN_MS
+            return False
+        self.refused_results = None
+        return is_more
 
     def want_heartbeat(self) -> None:
         self._cursor.heartbeat = 0
@@ -271,6 +274,7 @@ class Device:
         found += ["clock_offset"] if offset is not None and abs(offset) > 120_000 else []
         found += [f"ledger_alarm:{self.status.get('ledger_alarm')}"] if self.status.get("ledger_alarm") else []
         found += ["helper_unreachable"] if self.is_helper_silent else []
+        found += [f"results_refused:{self.refused_results}"] if self.refused_results else []
         found += [f"document_refused:{code}" for code in sorted(self.orders.refusals)]
         return found + (["hints_clamped"] if self.hints.clamped else [])
 
@@ -346,45 +350,8 @@ class Device:
         keys = self.status.get("log_keys")
         return [str(key) for key in keys] if isinstance(keys, list | tuple) else []
 
-    def _number_waiting(self) -> None:
-        spool = self.parts.spool
-        if spool.oldest("facts") is None:
-            spool.number_facts(self.parts.inventory.digest())
-        if spool.oldest("logs") is None:
-            spool.number_lines(LOG_LINES_PER_REQUEST)
-        overtaken = spool.passed_samples(BACKLOG_ROWS_MAX) if spool.oldest("backlog") is None else []
-        if overtaken:
-            spool.number_samples("backlog", overtaken, batches.batch(spool, overtaken, with_series=True))
-
-    def _ingest(self, waiting: Numbered) -> None:
-        head = json.dumps({"stream": waiting.stream, "epoch": self.parts.spool.epoch, "seq": waiting.seq})
-        body = f'{head[:-1]},"data":{waiting.body}}}'.encode()
-        try:
-            reply = self._call(self.side_link, INGEST_PATH, body, None, POLL_MARGIN_S)
-        except ServerRefused as refusal:
-            if refusal.expected is None or refusal.expected == waiting.seq:
-                self._give_up(waiting, refusal)
-                raise
-            self._follow_server(waiting, refusal.expected)
-            return
-        through = reply.data.get("ack_through")
-        if isinstance(through, int):
-            self.parts.spool.acknowledge(waiting.stream, min(through, waiting.seq))
-
-    def _give_up(self, pending: Numbered, refusal: ServerRefused) -> None:
-        """A request that the server cannot read is not sent for ever: it is dropped, and the loss recorded."""
-        if refusal.status not in _UNREADABLE:
-            return
-        self.parts.spool.acknowledge(pending.stream, pending.seq)
-        if refusal.code != "replayed" and pending.stream != "gaps":
-            now = self.clock.wall_ms()
-            self.parts.spool.gap(pending.stream, now, now, 1, f"refused:{refusal.code}"[:60])
-
-    def _follow_server(self, waiting: Numbered, expected: int) -> None:
-        """The server expects another number: what it has already is done, what it never got is numbered as it wants."""
-        if expected > waiting.seq:
-            self.parts.spool.acknowledge(waiting.stream, expected - 1)
-        self.parts.spool.renumber(waiting.stream, expected)
+    def _post(self, body: bytes) -> Reply:
+        return self._call(self.side_link, INGEST_PATH, body, None, POLL_MARGIN_S)
 
     def _call(self, link: Link, path: str, body: bytes, seq: int | None, timeout_s: float) -> Reply:
         try:
