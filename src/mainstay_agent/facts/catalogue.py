@@ -13,10 +13,11 @@ QUARTER_S = 900
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """One group; `needs_root` means that the root half gives a fuller answer."""
+    """One group; `needs_root` means that the root half gives a fuller answer, `is_sweep` that taking it may last minutes."""
 
     period_s: int
     needs_root: bool = False
+    is_sweep: bool = False
 
 
 GROUPS: dict[str, Group] = {
@@ -37,7 +38,7 @@ GROUPS: dict[str, Group] = {
     "timesync": Group(QUARTER_S),
     "reboot_state": Group(QUARTER_S),
     "packages": Group(6 * HOUR_S),
-    "updates": Group(6 * HOUR_S),
+    "updates": Group(6 * HOUR_S, is_sweep=True),
     "kernel": Group(6 * HOUR_S),
     "users_groups": Group(6 * HOUR_S, needs_root=True),
     "sudo": Group(6 * HOUR_S, needs_root=True),
@@ -49,4 +50,26 @@ GROUPS: dict[str, Group] = {
     "containers": Group(6 * HOUR_S),
     "cloud_instance": Group(6 * HOUR_S),
     "backups": Group(6 * HOUR_S),
+    "connections": Group(HOUR_S, needs_root=True),
+    "audit_accounts": Group(6 * HOUR_S, needs_root=True),
+    "audit_passwords": Group(6 * HOUR_S),
+    "audit_keys": Group(6 * HOUR_S, needs_root=True),
+    "audit_sudo": Group(6 * HOUR_S, needs_root=True),
+    "audit_root_paths": Group(6 * HOUR_S, needs_root=True),
+    "audit_ssh": Group(6 * HOUR_S, needs_root=True),
+    "audit_session": Group(6 * HOUR_S),
+    "audit_sysctl": Group(6 * HOUR_S, needs_root=True),
+    "audit_confinement": Group(6 * HOUR_S, needs_root=True),
+    "audit_boot": Group(6 * HOUR_S, needs_root=True),
+    "audit_integrity": Group(6 * HOUR_S, needs_root=True),
+    "audit_mounts": Group(6 * HOUR_S, needs_root=True),
+    "audit_permissions": Group(6 * HOUR_S, needs_root=True),
+    "audit_updates": Group(6 * HOUR_S),
+    "audit_unpackaged": Group(24 * HOUR_S),
+    "audit_logging": Group(6 * HOUR_S, needs_root=True),
+    "audit_tls": Group(6 * HOUR_S, needs_root=True),
+    "audit_services": Group(6 * HOUR_S, needs_root=True),
+    "audit_pressure": Group(HOUR_S),
+    "audit_files": Group(24 * HOUR_S, needs_root=True, is_sweep=True),
+    "audit_verify": Group(24 * HOUR_S, needs_root=True, is_sweep=True),
 }

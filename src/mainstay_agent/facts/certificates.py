@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator
 
 from mainstay_agent.facts.value import Fields
-from mainstay_agent.host.der import Certificate, parse_certificate
+from mainstay_agent.host.der import Certificate, key_and_signature, parse_certificate
 from mainstay_agent.host.machine import Machine
 
 FOLDERS = (
@@ -77,26 +77,30 @@ def _is_of_bundle(where: str, name: str) -> bool:
 
 def _of_file(machine: Machine, name: str) -> list[Fields]:
     try:
-        parsed = parse_pem(machine.read(name))
+        blocks = list(_blocks(machine.read(name)))
     except OSError:
         return []
-    if len(parsed) > PER_FILE_MAX:
+    if len(blocks) > PER_FILE_MAX:
         return []
-    return [_fields(f"/{name}", position, certificate) for position, certificate in enumerate(parsed)]
+    return [_fields(f"/{name}", position, data, certificate) for position, (data, certificate) in enumerate(blocks)]
 
 
 def parse_pem(text: str) -> list[Certificate]:
     """Return the certificates of a PEM text in order; a block that does not parse is left out."""
-    found: list[Certificate] = []
+    return [certificate for _, certificate in _blocks(text)]
+
+
+def _blocks(text: str) -> Iterator[tuple[bytes, Certificate]]:
     for block in _PEM.findall(text):
         try:
-            found.append(parse_certificate(base64.b64decode(block)))
+            data = base64.b64decode(block)
+            yield data, parse_certificate(data)
         except (ValueError, binascii.Error, StopIteration, IndexError):
             continue
-    return found
 
 
-def _fields(path: str, position: int, certificate: Certificate) -> Fields:
+def _fields(path: str, position: int, data: bytes, certificate: Certificate) -> Fields:
+    kind, bits, curve, signature = key_and_signature(data)
     return {
         "path": path,
         "position": position,
@@ -108,4 +112,8 @@ def _fields(path: str, position: int, certificate: Certificate) -> Fields:
         "not_after": certificate.not_after,
         "sha256": certificate.sha256,
         "is_ca": certificate.is_ca,
+        "key_type": kind,
+        "key_bits": bits,
+        "curve": curve,
+        "signature": signature,
     }

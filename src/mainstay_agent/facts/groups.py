@@ -8,7 +8,10 @@ Invariant: a collector that fails costs its own group, which then says why.
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from mainstay_agent.facts import certificates, network, people, schedules, software, storage, system
+from mainstay_agent.facts import certificates, connections, network, people, schedules, software, storage, system
+from mainstay_agent.facts.audit import accounts, files, kernel, logs, pressure, privilege, remote, tls
+from mainstay_agent.facts.audit import services as audited_services
+from mainstay_agent.facts.audit import updates as audited_updates
 from mainstay_agent.facts.value import Fields, Reason, Unknown, Value
 from mainstay_agent.host.machine import Machine
 from mainstay_agent.host.subprocesses import ToolMissing, ToolTimedOut
@@ -79,6 +82,28 @@ COLLECTORS: dict[str, Callable[[Machine], Fields]] = {
     "containers": software.containers,
     "cloud_instance": system.cloud_instance,
     "backups": backups,
+    "connections": connections.connections,
+    "audit_accounts": accounts.accounts,
+    "audit_passwords": accounts.passwords,
+    "audit_keys": accounts.authorised_keys,
+    "audit_sudo": privilege.sudo_rules,
+    "audit_root_paths": privilege.root_paths,
+    "audit_ssh": remote.ssh_server,
+    "audit_session": remote.session,
+    "audit_sysctl": kernel.settings,
+    "audit_confinement": kernel.confinement,
+    "audit_boot": kernel.boot,
+    "audit_integrity": kernel.integrity,
+    "audit_mounts": files.mounts,
+    "audit_permissions": files.permissions,
+    "audit_updates": audited_updates.updates,
+    "audit_unpackaged": audited_updates.unpackaged,
+    "audit_logging": logs.logging,
+    "audit_tls": tls.listeners,
+    "audit_services": audited_services.services,
+    "audit_pressure": pressure.pressure,
+    "audit_files": files.all_files,
+    "audit_verify": audited_updates.verify,
 }
 
 

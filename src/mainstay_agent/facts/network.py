@@ -133,7 +133,7 @@ def listening_sockets(machine: Machine) -> Fields:
         for row, inode in parse_sockets(machine.read_or_none(f"proc/net/{protocol}") or "", protocol.rstrip("6"), family):
             rows.append(row)
             inodes.append(inode)
-    owners = _owners(machine, set(inodes[:SOCKETS_MAX]))
+    owners = owners_of(machine, set(inodes[:SOCKETS_MAX]))
     packages = _packages(machine, {exe for _, _, exe in owners.values() if exe})
     for row, inode in zip(rows, inodes, strict=True):
         pid, name, exe = owners.get(inode, (None, None, None))
@@ -158,7 +158,7 @@ def parse_sockets(text: str, protocol: str, family: str) -> list[tuple[Fields, s
             "address": decode_address(address),
             "port": int(port, 16),
             "uid": uid,
-            "user": _user_name(uid),
+            "user": user_name(uid),
         }
         found.append((row, fields[9]))
     return found
@@ -170,14 +170,14 @@ def decode_address(text: str) -> str:
     return str(ipaddress.ip_address(packed))
 
 
-def _user_name(uid: int) -> str | None:
+def user_name(uid: int) -> str | None:
     try:
         return pwd.getpwuid(uid).pw_name
     except KeyError:
         return None
 
 
-def _owners(machine: Machine, inodes: set[str]) -> dict[str, tuple[int, str | None, str | None]]:
+def owners_of(machine: Machine, inodes: set[str]) -> dict[str, tuple[int, str | None, str | None]]:
     """Find which process holds each socket; only our own processes are visible without root."""
     owners: dict[str, tuple[int, str | None, str | None]] = {}
     for pid in (name for name in machine.children("proc") if name.isdigit()):
@@ -242,7 +242,27 @@ def parse_nft(text: str) -> Fields:
     policies = {chain.get("policy", "accept") for chain in inputs}
     rules = sum("rule" in entry for entry in entries)
     policy = "drop" if "drop" in policies else "accept" if policies else None
-    return {"active": rules > 0 or policy == "drop", "kind": "nftables", "rules": rules, "input_policy": policy}
+    default = "drop" if policy == "drop" else _last_word(entries, inputs) or policy
+    return {
+        "active": rules > 0 or policy == "drop",
+        "kind": "nftables",
+        "rules": rules,
+        "input_policy": policy,
+        "input_default": default or "accept",
+    }
+
+
+def _last_word(entries: list[dict[str, dict[str, object]]], inputs: list[dict[str, object]]) -> str | None:
+    """Return `drop` or `reject` when an input chain ends in that for every packet, as firewalld's does."""
+    names = {(chain.get("family"), chain.get("table"), chain.get("name")) for chain in inputs}
+    rules = [entry["rule"] for entry in entries if "rule" in entry]
+    last = {key: rule for rule in rules if (key := (rule.get("family"), rule.get("table"), rule.get("chain"))) in names}
+    for rule in last.values():
+        body = rule.get("expr")
+        words = [next(iter(one)) for one in body if isinstance(one, dict)] if isinstance(body, list) else []
+        if words and words[-1] in ("drop", "reject") and not set(words[:-1]) - {"counter", "log"}:
+            return str(words[-1])
+    return None
 
 
 def _iptables(machine: Machine) -> Fields | None:
@@ -257,4 +277,7 @@ def parse_iptables(text: str) -> Fields:
     rules = len(re.findall(r"^-A ", text, re.MULTILINE))
     match = re.search(r"^:INPUT (ACCEPT|DROP)", text, re.MULTILINE)
     policy = match.group(1).lower() if match else None
-    return {"active": rules > 0 or policy == "drop", "kind": "iptables", "rules": rules, "input_policy": policy}
+    appended = re.findall(r"^-A INPUT (.*)$", text, re.MULTILINE)
+    ends = re.fullmatch(r"-j (DROP|REJECT)\b.*", appended[-1]) if appended else None
+    default = "drop" if policy == "drop" else ends.group(1).lower() if ends else policy or "accept"
+    return {"active": rules > 0 or policy == "drop", "kind": "iptables", "rules": rules, "input_policy": policy, "input_default": default}

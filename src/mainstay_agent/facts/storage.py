@@ -111,12 +111,28 @@ def parse_smart(text: str) -> Fields:
 
 def disk_encryption(machine: Machine) -> Fields:
     try:
-        output = machine.run("lsblk", "--json", "--output", "NAME,TYPE,FSTYPE,MOUNTPOINT")
+        output = machine.run("lsblk", "--json", "--output", "NAME,TYPE,FSTYPE,MOUNTPOINT,MOUNTPOINTS")
     except ToolMissing:
         mounts = [mount for mount in parse_mountinfo(machine.read("proc/self/mountinfo")) if mount.is_local]
         rows: list[Value] = [{"mount": m.mount, "device": m.device, "encrypted": None, "kind": None} for m in mounts]
         return with_unknown({"mounts": rows}, {"encrypted": "tool_missing"})
-    return {"mounts": [*parse_lsblk(output.stdout)]}
+    return {"mounts": [*parse_lsblk(output.stdout), *_zfs(machine)]}
+
+
+def _zfs(machine: Machine) -> list[Fields]:
+    """Data sets of ZFS are no block devices: they say themselves whether they are encrypted."""
+    if not machine.path("sys/module/zfs").is_dir():
+        return []
+    try:
+        output = machine.run("zfs", "list", "-H", "-o", "name,mountpoint,encryption", "-t", "filesystem")
+    except ToolMissing:
+        return []
+    rows = [line.split("\t") for line in output.stdout.splitlines()]
+    return [
+        {"mount": row[1], "device": row[0], "encrypted": row[2] not in ("off", "-"), "kind": "zfs" if row[2] not in ("off", "-") else None}
+        for row in rows
+        if len(row) == 3 and row[1].startswith("/")
+    ]
 
 
 def parse_lsblk(text: str) -> list[Fields]:
@@ -126,8 +142,7 @@ def parse_lsblk(text: str) -> list[Fields]:
     while stack:
         device, is_below_crypt = stack.pop()
         is_encrypted = is_below_crypt or device.get("type") == "crypt" or device.get("fstype") == "crypto_LUKS"
-        mount = device.get("mountpoint")
-        if isinstance(mount, str) and mount.startswith("/"):
+        for mount in _mount_points(device):
             found.append(
                 {"mount": mount, "device": f"/dev/{device['name']}", "encrypted": is_encrypted, "kind": "luks" if is_encrypted else None}
             )
@@ -135,3 +150,10 @@ def parse_lsblk(text: str) -> list[Fields]:
         if isinstance(children, list):
             stack.extend((child, is_encrypted) for child in children)
     return sorted(found, key=lambda row: str(row["mount"]))
+
+
+def _mount_points(device: dict[str, object]) -> list[str]:
+    """Return where a device is mounted; a recent lsblk lists every place, an older one names the last."""
+    several = device.get("mountpoints")
+    listed = several if isinstance(several, list) else [device.get("mountpoint")]
+    return sorted({one for one in listed if isinstance(one, str) and one.startswith("/")})

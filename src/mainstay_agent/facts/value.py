@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 
 Value: TypeAlias = dict[str, "Value"] | list["Value"] | str | int | bool | None
 Fields: TypeAlias = dict[str, Value]
-Reason = Literal["needs_helper", "tool_missing", "timeout", "parse_failed", "not_supported", "lists_missing", "denied"]
+Reason = Literal["needs_helper", "tool_missing", "timeout", "parse_failed", "not_supported", "lists_missing", "denied", "running"]
 
 
 class Unknown(Exception):
