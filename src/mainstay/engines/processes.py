@@ -90,7 +90,10 @@ class Installation:
             "PYTHONUNBUFFERED": "1",
             "PYTHONDONTWRITEBYTECODE": "1",
             "PYTHONNOUSERSITE": "1",
+            # A request of some megabytes is given back to the system when it is over, and not kept for the next one.
             "MALLOC_ARENA_MAX": "2",
+            "MALLOC_MMAP_THRESHOLD_": "131072",
+            "MALLOC_TRIM_THRESHOLD_": "262144",
         }
         if process in ("agent", "helper"):
             return common | {
@@ -104,7 +107,7 @@ class Installation:
             return common | self._chosen("telemetry.memory_mb")
         if process == "postgres":
             return common
-        keys = ["database.url", "web.hosts", "web.label", "web.lan", "web.lan_port"] + (
+        keys = ["database.url", "web.hosts", "web.label", "web.demo", "web.lan", "web.lan_port"] + (
             ["database.ledger_url"] if process == "worker" else []
         )
         return common | _DJANGO | self._chosen(*keys) | {"MAINSTAY_TELEMETRY_URL": self.telemetry_url}

@@ -32,6 +32,7 @@ SETTINGS = (
     Setting("web.lan_port", "MAINSTAY_LAN_PORT", 8443, "port of the TLS listener, on every address of this machine"),
     Setting("web.hosts", "MAINSTAY_HOSTS", (), "further host names that the web process answers to"),
     Setting("web.label", "MAINSTAY_LABEL", "", "a word that every page shows, such as DEMO"),
+    Setting("web.demo", "MAINSTAY_DEMO", False, "everything here is invented: pages, documents and reports say so"),
     Setting("database.url", "MAINSTAY_DATABASE_URL", "", "PostgreSQL of the runtime role; empty means the embedded one"),
     Setting("database.owner_url", "MAINSTAY_DATABASE_OWNER_URL", "", "the same database as the role of migrations"),
     Setting("database.ledger_url", "MAINSTAY_DATABASE_LEDGER_URL", "", "the same database as the role of the ledger's sequencer"),

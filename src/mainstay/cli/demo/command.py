@@ -1,7 +1,8 @@
-"""`mainstay demo`: the whole loop on this machine in about a minute, in an installation of its own.
+"""`mainstay demo`: a provider with three clients and sixty machines, and on top of it the whole loop, live, on this machine.
 
-Owns: the story. Everything in it is real: an agent, a ceremony with keys that count for nothing else, a daemon that is killed, its signed
-restart, the evidence. Does not own: sample data; there is none.
+Owns: the command, what is printed, the live story: a real agent, a ceremony with keys that count for nothing else, a daemon that is
+killed, its signed restart, the evidence. Does not own: the invented world (the other modules of this package).
+Invariant: it never touches a data folder that is not a demonstration's.
 """
 
 import json
@@ -17,13 +18,16 @@ from typing import Annotated, Any  # rows of lists are JSON of any shape
 
 import typer
 
-from mainstay.cli import demo_service
+from mainstay.cli.demo import service as demo_service
+from mainstay.cli.demo import up as demo_up
 from mainstay.engines.layout import Layout
 from mainstay.engines.status import supervisor_pid
 from mainstay.kernel.errors import Conflict, Unavailable
 
 UNIT = "demod"
-READY_S, STORY_S = 120, 90
+READY_S, STORY_S = 180, 90
+PORT = 8090
+MARK = "demo.installation"
 
 
 def register(app: typer.Typer) -> None:
@@ -31,15 +35,35 @@ def register(app: typer.Typer) -> None:
 
 
 def demo(remove: Annotated[bool, typer.Option("--remove", help="Remove the demo's installation.")] = False) -> None:
-    """Show the loop: watch a small service, kill it, and see it repaired and proven. An installation of its own, labelled DEMO."""
-    layout = Layout.from_environment()
+    """Show Mainstay at work: three clients, sixty machines, two weeks, and a repair that happens now. Labelled DEMO, in its own folder."""
+    layout = _layout()
     if supervisor_pid(layout) is not None:
-        raise Conflict("demo.already_running", f"Mainstay already runs on {layout.data}; stop it first: mainstay down")
+        raise Conflict("demo.already_running", f"The demo already runs on {layout.data}; stop it first with Ctrl-C where it runs")
+    _require_own(layout)
     if remove:
         shutil.rmtree(layout.data, ignore_errors=True)
         print(f"Removed {layout.data}.")
         return
+    if not (demo_up.folder_of(layout) / demo_up.LOADED).exists():
+        # A loading that was broken off left half a past; it is invented, and made again.
+        shutil.rmtree(layout.data, ignore_errors=True)
+    layout.data.mkdir(parents=True, exist_ok=True)
+    (layout.data / MARK).touch()
     Story(layout).tell()
+
+
+def _layout() -> Layout:
+    """Return where the demo lives: never where the real installation does, unless somebody names the folder."""
+    chosen = dict(os.environ)
+    chosen.setdefault("MAINSTAY_DATA", f"{Layout.from_environment().data}-demo")
+    chosen.setdefault("MAINSTAY_PORT", str(PORT))
+    return Layout.from_environment(chosen)
+
+
+def _require_own(layout: Layout) -> None:
+    """Refuse a folder that holds something else. Errors: Conflict."""
+    if layout.data.exists() and any(layout.data.iterdir()) and not (layout.data / MARK).exists():
+        raise Conflict("demo.not_a_demo", f"{layout.data} holds an installation that is no demo. Name another folder in MAINSTAY_DATA.")
 
 
 class Story:
@@ -48,11 +72,17 @@ class Story:
     def __init__(self, layout: Layout) -> None:
         self.layout = layout
         self.folder = layout.data / "demo-service"
-        self.environ = {**os.environ, "MAINSTAY_LABEL": "DEMO", "MAINSTAY_DATA": str(layout.data), "MAINSTAY_PORT": str(layout.port)}
+        self.environ = {
+            **os.environ,
+            "MAINSTAY_DEMO": "true",
+            "MAINSTAY_LABEL": "DEMO",
+            "MAINSTAY_DATA": str(layout.data),
+            "MAINSTAY_PORT": str(layout.port),
+        }
 
     def tell(self) -> None:
         """Start, hold the ceremony, kill the service, print what happens, and stay until Ctrl-C."""
-        up = subprocess.Popen([*_MAINSTAY, "up"], env=self.environ)
+        up = subprocess.Popen([sys.executable, "-m", "mainstay.cli.demo"], env=self.environ)
         try:
             _until(lambda: self._is_ready() or up.poll() is not None, READY_S, "the installation to be ready")
             if up.poll() is not None:
