@@ -12,14 +12,14 @@ _ROWS = (
     (
         "NET-04",
         "critical",
-        "Root can log in over SSH with a password",
+        "Root cannot log in over SSH with a password",
         "sshd -T -C user=root,host=h,addr=127.0.0.1",
         "permitrootlogin yes",
         20,
     ),
-    ("ACC-02", "critical", "An account has an empty password", "getent shadow", "1 account of class: empty", 10),
-    ("PAT-02", "high", "Security updates are overdue", "apt list --upgradable", "openssl 3.0.15-1~deb12u1 -> 3.0.16-1~deb12u1", 30),
-    ("NET-03", "high", "No firewall rule guards incoming connections", "nft -j list ruleset", '{"nftables":[]}', 45),
+    ("ACC-02", "critical", "Every account needs a password or is locked", "getent shadow", "1 account of class: empty", 10),
+    ("PAT-02", "high", "No security update waits", "apt list --upgradable", "openssl 3.0.15-1~deb12u1 -> 3.0.16-1~deb12u1", 30),
+    ("NET-03", "high", "Incoming packets are refused unless a rule lets them in", "nft -j list ruleset", '{"nftables":[]}', 45),
     ("NET-05", "high", "SSH accepts passwords", "sshd -T -C user=root,host=h,addr=127.0.0.1", "passwordauthentication yes", 20),
     ("ACC-06", "high", "People may become root without a password", "visudo -c", "%sudo ALL=(ALL:ALL) NOPASSWD: ALL", 15),
     (
@@ -82,6 +82,8 @@ def finding(number):
                 "collected_at": "2026-11-20T09:29:51.000Z",
                 "collector": "mainstay-agent 0.1.0",
                 "group": "audit_ssh",
+                "group_sha256": digest(host),
+                "device": host,
             }
         ],
         "why": _WHY,
@@ -95,10 +97,23 @@ def finding(number):
         ],
         "first_seen": "2026-10-20T09:30:00.000Z",
         "owner": "p:k2" if number % 3 else "",
+        "owner_name": "Clara" if number % 3 else "",
+        "area": "access",
+        "failing": [],
         "due": "2026-11-27",
-        "exception": {"reason": "The machine is replaced in December.", "by": "p:k2", "until": "2026-12-31"} if number == 6 else None,
+        "exception": _exception() if number == 6 else None,
         "ticket": 1042 if number == 2 else None,
         "change": ("known", "new", "returned", "changed")[number % 4],
+    }
+
+
+def _exception():
+    return {
+        "reason": "The machine is replaced in December.",
+        "by": "p:k2",
+        "by_name": "Clara",
+        "at": "2026-11-01T00:00:00Z",
+        "until": "2026-12-31",
     }
 
 
@@ -107,14 +122,16 @@ def _item(number, found):
     return {
         "id": f"r:{found['check']}:{number}",
         "stage": stage,
-        "title": f"Close: {found['title'].lower()}",
+        "title": found["title"],
         "steps": found["fix"][:3],
         "owner": found["owner"],
+        "owner_name": found["owner_name"],
+        "due": found["due"],
         "effort_min": found["effort_min"],
         "cost": {"amount_minor": found["effort_min"] * 200, "currency": "USD"} if number % 2 else None,
-        "gain": {"minutes_per_year": 0, "downtime_minutes": 0, "amount_minor": None, "currency": ""},
+        "gain": {"minutes_per_year": 120 if number == 2 else None},
         "closes": [found["id"]],
-        "requirements": ["hipaa 164.312(e)(1)"],
+        "requirements": ["hipaa:164.312(e)(1)"],
         "after": [],
         "lifecycle": "implement",
         "deadline": {"date": "2026-12-31", "source": "the cyber insurance contract, clause 4"} if number == 3 else None,
@@ -173,7 +190,7 @@ def report(findings=25, *, is_demo=False):
             "score_with_accepted": 64,
             "grade": "D",
             "coverage": {"judged": 231, "applicable": 264, "pct": 87},
-            "caps": ["critical_open"],
+            "caps": [{"cap": "critical_open", "at": 59}],
             "witness": "W1",
             "summary": [
                 "Since the last audit three weaknesses were closed and the score rose by 6 points: the journal of two machines is kept.",
@@ -181,7 +198,7 @@ def report(findings=25, *, is_demo=False):
             ],
             "worst": [each["id"] for each in found[:5]],
             "first": [each["id"] for each in roadmap[:5]],
-            "money": None,
+            "money": {"roadmap_cost": None, "effort_min": 1335, "why": "Nobody has given an hourly rate, so no cost is shown."},
         },
         "map": {
             "devices": [_device(name, "laptop" if name == "quay-pc7" else "server", "Debian 12") for name in HOSTS],
@@ -229,7 +246,10 @@ def report(findings=25, *, is_demo=False):
             for row in _ROWS
         ],
         "findings": found,
-        "not_looked_at": [{"check": "DOM-01", "reason": "no domain is entered"}, {"check": "NET-02", "reason": "no probe from outside"}],
+        "not_looked_at": [
+            {"check": "DOM-01", "reason": "no_source", "subjects": 0},
+            {"check": "INT-01", "reason": "running", "subjects": 2},
+        ],
         "matrix": {"columns": list(COLUMNS), "rows": [_matrix_row(name, number) for number, name in enumerate(HOSTS)]},
         "frameworks": [
             {
@@ -305,9 +325,9 @@ def report(findings=25, *, is_demo=False):
             "changed": [each["id"] for each in found[3:4]],
         },
         "method": {
-            "populations": ["4 devices of 4 in scope"],
-            "unknowns": [{"check": "INT-01", "reason": "running", "subjects": ["elm-ehr1"]}],
-            "exceptions": ["f:ENC-06"],
+            "populations": {"devices": 4, "systems": 4, "checks": 80, "judged": 231, "applicable": 264},
+            "unknowns": [{"reason": "running", "count": 2}],
+            "exceptions": [{"finding": each["id"], **each["exception"]} for each in found if each["exception"]],
             "assumptions": ["Runbooks take no minutes of a person per subject."],
         },
         "proofs": {
@@ -315,7 +335,7 @@ def report(findings=25, *, is_demo=False):
             "facts": [
                 {"device": name, "group": "audit_ssh", "sha256": digest(name), "collected_at": "2026-11-20T09:29:51.000Z"} for name in HOSTS
             ],
-            "checkpoint_size": 418,
+            "checkpoint_size": None,
         },
     }
 

@@ -41,7 +41,7 @@ def test_the_answer_says_score_meaning_and_what_comes_first():
     assert [(one["label"], one["value"]) for one in figures["items"]][:2] == [("Open findings", "25"), ("Critical and high", "12")]
     assert [one["ref"] for one in worst["items"]] == report()["answer"]["worst"]
     assert len(first["items"]) == 5
-    assert money["text"].endswith("none is made up.")
+    assert money["text"].endswith("None is made up.")
 
 
 def test_a_score_that_rests_on_too_little_stands_in_brackets():
@@ -64,6 +64,7 @@ def test_a_finding_carries_evidence_remedy_effort_and_controls():
 
     assert found["evidence"][0]["command"] == "sshd -T -C user=root,host=h,addr=127.0.0.1"
     assert found["evidence"][0]["sha256"] == given["findings"][0]["evidence"][0]["raw_sha256"]
+    assert found["title"] == "Not met: Root cannot log in over SSH with a password"
     assert found["steps_title"] == "To close it, about 20 min, or by the runbook restart_service"
     assert ["Controls", "AC-17, SC-8"] in found["facts"]
     assert ["Supports", "hipaa 164.312(e)(1), csf PR.AA-05"] in found["facts"]
@@ -73,7 +74,10 @@ def test_an_accepted_risk_stands_beside_its_finding_and_still_counts():
     given = report()
     sentences = dict(finding_block(given, given["findings"][6]["id"])["sentences"])
 
-    assert sentences["Accepted."] == "The machine is replaced in December. Until 31 December 2026; it still counts in the score."
+    assert (
+        sentences["Accepted."]
+        == "The machine is replaced in December. Taken by Clara until 31 December 2026; it still counts in the score."
+    )
 
 
 def test_a_part_without_anything_says_so():

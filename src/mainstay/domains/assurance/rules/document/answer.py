@@ -11,6 +11,7 @@ from mainstay.domains.assurance.rules.document.words import (
     facts,
     items_of,
     minutes,
+    not_met,
     note,
     plural,
     text,
@@ -103,7 +104,7 @@ def _meaning(answer: JsonObject) -> list[str]:
 
 def _cap(cap: Json) -> str:
     """Say a cap of the score by its code."""
-    return _CAPS.get(text(cap), text(cap).replace("_", " "))
+    return _CAPS.get(text(view(cap)["cap"]), f"at most {text(view(cap)['at'])}")
 
 
 def _figures(report: JsonObject, answer: JsonObject) -> list[Json]:
@@ -135,13 +136,7 @@ def _worst(report: JsonObject, answer: JsonObject) -> list[Json]:
 
 def _bad(one: JsonObject) -> JsonObject:
     severity = text(one["severity"])
-    return {
-        "text": text(one["title"]),
-        "note": text(one["seen"]),
-        "tag": severity,
-        "tone": SEVERITY_TONES[severity],
-        "ref": text(one["id"]),
-    }
+    return {"text": not_met(one), "note": text(one["seen"]), "tag": severity, "tone": SEVERITY_TONES[severity], "ref": text(one["id"])}
 
 
 def _first(report: JsonObject, answer: JsonObject) -> list[Json]:
@@ -158,11 +153,12 @@ def _step(one: JsonObject) -> JsonObject:
 
 
 def _money(answer: JsonObject) -> str:
+    """Money is what somebody gave rates for; what nobody gave is said, never made up."""
     money = view(answer["money"])
-    if not money:
-        return "Money: not stated. No hourly rate, cost of downtime or licence cost has been entered, and none is made up."
-    sums = [f"{name.replace('_', ' ')} {amount(value)}" for name, value in sorted(money.items()) if amount(value)]
-    return "Money: " + ". ".join(filter(None, (", ".join(sums), text(money.get("why")))))
+    cost = amount(money.get("roadmap_cost"))
+    if cost:
+        return f"Money: the whole roadmap costs {cost}."
+    return f"Money: not stated. {text(money.get('why')) or 'Nobody has given an hourly rate.'} None is made up."
 
 
 def _area(one: JsonObject) -> JsonObject:

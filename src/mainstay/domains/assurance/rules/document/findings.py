@@ -12,6 +12,7 @@ from mainstay.domains.assurance.rules.document.words import (
     facts,
     instant,
     minutes,
+    not_met,
     note,
     plural,
     tag,
@@ -37,6 +38,7 @@ _PROGRAM: Final = (
 )
 _STEP: Final = re.compile(rf"(?P<lead>[A-Z][^:]*: )?(?P<command>{_PROGRAM}(?: .*?)?)(?P<tail> \([a-z].*\)|, (?:or|then) .*)?")
 _EXCERPT_ROWS_MAX: Final = 6
+_EVIDENCE_MAX: Final = 6
 
 
 def compose(report: JsonObject) -> list[Block]:
@@ -49,19 +51,20 @@ def compose(report: JsonObject) -> list[Block]:
 
 def block(one: JsonObject) -> Block:
     """Return one finding as a block of the document."""
-    severity = text(one["severity"])
+    severity, given = text(one["severity"]), blocks_of(one["evidence"])
     return {
         "type": "finding",
         "id": text(one["id"]),
         "check": text(one["check"]),
-        "title": text(one["title"]),
+        "title": not_met(one),
         "severity": severity,
         "tone": SEVERITY_TONES[severity],
         "sentences": _sentences(one),
         "steps_title": f"To close it, about {minutes(whole(one['effort_min']))}"
         + (f", or by the runbook {text(one['runbook'])}" if one["runbook"] else ""),
         "steps": [step(each) for each in texts_of(one["fix"])],
-        "evidence": [_proof(each) for each in blocks_of(one["evidence"])],
+        "evidence": [_proof(each) for each in given[:_EVIDENCE_MAX]],
+        "more": f"{plural(len(given) - _EVIDENCE_MAX, 'more source')}: all are in the JSON." if len(given) > _EVIDENCE_MAX else "",
         "facts": _facts(one),
     }
 
@@ -96,15 +99,16 @@ def _where(subjects: JsonObject) -> str:
 def _exception(given: JsonObject) -> str:
     if not given:
         return ""
-    until = text(given.get("until"))
-    return f"{text(given.get('reason'))} Until {day(until)}; it still counts in the score." if until else text(given.get("reason"))
+    reason, until = text(given["reason"]).rstrip("."), day(text(given["until"]))
+    return f"{reason}. Taken by {text(given['by_name'])} until {until}; it still counts in the score."
 
 
 def _proof(each: JsonObject) -> JsonObject:
     rows = text(each["excerpt"]).splitlines()
     more = len(rows) - _EXCERPT_ROWS_MAX
     shown = rows[:_EXCERPT_ROWS_MAX] + ([f"… {plural(more, 'more line')}"] if more > 0 else [])
-    source = f"{instant(text(each['collected_at']))} by {text(each['collector'])}, group {text(each['group'])}. SHA-256 of the raw output:"
+    where = f"{text(each['device'])}, {instant(text(each['collected_at']))}, by {text(each['collector'])}, group {text(each['group'])}"
+    source = f"{where}. SHA-256 of the raw output:"
     return {"command": text(each["command"]), "excerpt": shown, "source": source, "sha256": text(each["raw_sha256"])}
 
 
@@ -117,7 +121,7 @@ def _facts(one: JsonObject) -> list[Json]:
             ("First seen", day(text(one["first_seen"]))),
             ("", CHANGES.get(text(one["change"]), "")),
             ("Due", day(text(one["due"]))),
-            ("Owner", text(one["owner"]) or "nobody yet"),
+            ("Owner", text(one["owner_name"]) or "nobody yet"),
             ("Ticket", text(one["ticket"])),
             ("Id", text(one["id"])),
         )

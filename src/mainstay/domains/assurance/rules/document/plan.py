@@ -109,9 +109,10 @@ def _item(one: JsonObject, titles: dict[str, str]) -> JsonObject:
                 ("Cost", amount(one["cost"])),
                 ("Gain", _gain(one["gain"])),
                 ("Closes", plural(len(texts_of(one["closes"])), "finding")),
-                ("Supports", cut(texts_of(one["requirements"]), 6)),
+                ("Supports", cut((said.replace(":", " ", 1) for said in texts_of(one["requirements"])), 6)),
                 ("After", cut(titles.get(key, key) for key in texts_of(one["after"]))),
-                ("Owner", text(one["owner"]) or "nobody yet"),
+                ("Owner", text(one["owner_name"]) or "nobody yet"),
+                ("Due", day(text(one["due"]))),
                 ("Deadline", f"{day(text(deadline.get('date')))} by {text(deadline.get('source'))}" if deadline else ""),
                 ("Stage of life", text(one["lifecycle"])),
                 ("Risk removed", text(one["risk"])),
@@ -122,12 +123,8 @@ def _item(one: JsonObject, titles: dict[str, str]) -> JsonObject:
 
 
 def _gain(given: Json) -> str:
-    gain = view(given)
-    if not gain:
-        return text(given)
-    saved, down = whole(gain.get("minutes_per_year")), whole(gain.get("downtime_minutes"))
-    parts = (f"{minutes(saved)} a year" if saved else "", f"{minutes(down)} of downtime" if down else "", amount(gain))
-    return ", ".join(filter(None, parts))
+    saved = view(given).get("minutes_per_year")
+    return f"{minutes(whole(saved))} a year" if saved else ""
 
 
 def _sign(one: JsonObject) -> list[Json]:

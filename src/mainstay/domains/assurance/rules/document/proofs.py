@@ -6,19 +6,27 @@ from mainstay.domains.assurance.rules.document.words import (
     blocks_of,
     code,
     column,
-    cut,
+    day,
     instant,
     items_of,
     note,
     subheading,
     table,
     text,
-    texts_of,
     view,
+    whole,
 )
 from mainstay.kernel.json import Json, JsonObject
 
-_FACTS_MAX = 400
+_FACTS_MAX = 200
+_UNSEEN_COLUMNS = [column("Check", 2), column("Reason", 7), column("Subjects", 2, align="end")]
+_POPULATIONS = {
+    "applicable": "pairs of check and subject that apply",
+    "checks": "rules in the catalogue",
+    "devices": "with an agent, in scope",
+    "judged": "of these pairs were judged",
+    "systems": "in the integration matrix",
+}
 
 
 def method(report: JsonObject) -> list[Block]:
@@ -28,19 +36,10 @@ def method(report: JsonObject) -> list[Block]:
         note(
             "Each check is a fixed rule over facts that machines reported. Missing, contradictory or old facts are unknown, never passed."
         ),
-        _plain("Populations", given["populations"], "None."),
-        subheading("Not known"),
-        table(
-            [column("Check", 2), column("Reason", 4), column("Where", 5)],
-            [_unknown(one) for one in items_of(given["unknowns"])],
-            empty="Every check could judge.",
-        ),
-        subheading("Not looked at"),
-        table(
-            [column("Check", 2), column("Reason", 9)],
-            [[text(one["check"]), text(one["reason"]).replace("_", " ")] for one in blocks_of(report["not_looked_at"])],
-        ),
-        _plain("Accepted risks", given["exceptions"], "None is accepted."),
+        {"type": "figures", "items": [_population(name, value) for name, value in sorted(view(given["populations"]).items())]},
+        subheading("Not looked at, and why"),
+        table(_UNSEEN_COLUMNS, _unseen(report), empty="Every check could judge."),
+        _plain("Accepted risks", [_exception(each) for each in blocks_of(given["exceptions"])], "None is accepted."),
         _plain("Assumptions", given["assumptions"], "None."),
         _changes(view(report["changes"])),
     ]
@@ -50,19 +49,16 @@ def compose(report: JsonObject) -> list[Block]:
     """Return what a doubter needs."""
     given, software, witness = view(report["proofs"]), view(report["software"]), text(view(report["answer"])["witness"])
     told = blocks_of(given["facts"])
+    names = {text(one["id"]): text(one["name"]) for one in blocks_of(view(report["map"])["devices"])}
     pairs: list[Json] = [
         ["Run", code(text(report["run"]))],
         ["Ledger", code(text(given["log"]))],
-        ["Size of the ledger at this audit", text(given["checkpoint_size"])],
         ["Witness level", WITNESSES.get(witness, witness)],
         ["Mainstay", text(software["mainstay"])],
         ["Catalogue of checks", code(text(software["catalogue"]))],
         ["To check it without us", code("mainstay-verify audit REPORT.json --pdf REPORT.pdf --pack PACK.zip --policy POLICY.txt")],
     ]
-    rows: list[list[Json]] = [
-        [text(one["device"]), text(one["group"]), instant(text(one["collected_at"])), code(text(one["sha256"])[:32] + "…")]
-        for one in told[:_FACTS_MAX]
-    ]
+    rows = [_fact(one, names) for one in told[:_FACTS_MAX]]
     more = len(told) - len(rows)
     return [
         note("The SHA-256 at the foot of each page is that of the report as canonical JSON (RFC 8785). The ledger holds it too."),
@@ -73,30 +69,33 @@ def compose(report: JsonObject) -> list[Block]:
     ]
 
 
+def _fact(one: JsonObject, names: dict[str, str]) -> list[Json]:
+    device, digest = text(one["device"]), text(one["sha256"])
+    return [names.get(device, device), text(one["group"]), instant(text(one["collected_at"])), code(f"{digest[:32]}…")]
+
+
 def _plain(title: str, given: Json, empty: str) -> Block:
     return {
         "type": "list",
         "title": title,
         "ordered": False,
-        "items": [{"text": _sentence(each)} for each in items_of(given)],
+        "items": [{"text": text(each)} for each in items_of(given)],
         "empty": empty,
     }
 
 
-def _sentence(given: Json) -> str:
-    """An exception or assumption is a sentence, or an object with its parts."""
-    return "; ".join(f"{key.replace('_', ' ')}: {text(value)}" for key, value in sorted(view(given).items()) if text(value)) or text(given)
+def _population(name: str, value: Json) -> JsonObject:
+    return {"label": name, "value": f"{whole(value):,}", "note": _POPULATIONS.get(name, ""), "tone": "info"}
 
 
-def _unknown(given: Json) -> list[Json]:
-    one = view(given)
-    if not one:
-        return ["", text(given), ""]
-    return [
-        text(one.get("check")),
-        text(one.get("reason")).replace("_", " "),
-        cut(texts_of(one.get("subjects"))) or text(one.get("device", one.get("name"))),
-    ]
+def _unseen(report: JsonObject) -> list[list[Json]]:
+    """Return what was not judged. What does not apply at all has no subject; what is unknown has."""
+    given = sorted(blocks_of(report["not_looked_at"]), key=lambda one: (not whole(one["subjects"]), text(one["check"])))
+    return [[text(one["check"]), text(one["reason"]).replace("_", " "), text(one["subjects"] or "none in scope")] for one in given]
+
+
+def _exception(one: JsonObject) -> str:
+    return f"{text(one['finding'])}: {text(one['reason']).rstrip('.')}. Taken by {text(one['by_name'])} until {day(text(one['until']))}."
 
 
 def _changes(given: JsonObject) -> Block:
