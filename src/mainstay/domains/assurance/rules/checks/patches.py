@@ -46,7 +46,8 @@ def _pending(names: list[str]) -> list[str]:
 
 def pat_03(host: Host) -> Result:
     matches = host.declared.get("kev_matches")
-    host.group("packages")
+    if not rows(host.group("packages"), "packages"):
+        raise NotKnown("contradictory", "packages")
     if not isinstance(matches, list | tuple):
         return unknown("PAT-03", ("packages",), "no_exploited_list", "The list of known exploited holes was not matched.")
     problems = [f"{name} is known to be exploited and is open here." for name in texts({"found": matches}, "found")]
