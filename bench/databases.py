@@ -12,6 +12,7 @@ from mainstay.engines import ground
 from mainstay.engines.accounts import Accounts, ensure_system_users
 from mainstay.engines.children import Child, wait_ready
 from mainstay.engines.layout import Layout
+from mainstay.engines.postgres.roles import make_roles_and_database
 from mainstay.engines.postgres.server import PostgresServer
 
 
@@ -26,7 +27,7 @@ def migrated_postgres(layout: Layout) -> Iterator[None]:
     child = Child("postgres", server.argv(), log=layout.log_file("postgres"), environment=os.environ)
     try:
         wait_ready(child, server.is_ready, timeout_s=30)
-        server.make_roles_and_database()
+        make_roles_and_database(layout)
         _migrate(layout)
         yield
     finally:

@@ -15,6 +15,7 @@ from mainstay.engines.children import Child, wait_ready
 from mainstay.engines.layout import Layout, Role
 from mainstay.engines.postgres.examine import DatabaseFacts, examine, require_usable
 from mainstay.engines.postgres.files import identity_map
+from mainstay.engines.postgres.roles import make_roles_and_database
 from mainstay.engines.postgres.server import PostgresServer
 from mainstay.kernel.errors import Unavailable
 from tests.support.engines import RunningPostgres
@@ -34,7 +35,7 @@ def running(server: PostgresServer) -> Iterator[Child]:
     child = Child("postgres", server.argv(), log=server.layout.log_file("postgres"), environment=os.environ)
     try:
         wait_ready(child, server.is_ready, timeout_s=30)
-        server.make_roles_and_database()
+        make_roles_and_database(server.layout)
         yield child
     finally:
         child.stop(number=signal.SIGINT, timeout_s=30)

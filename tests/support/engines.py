@@ -31,6 +31,7 @@ from mainstay.engines.accounts import Accounts, ensure_system_users
 from mainstay.engines.children import Child, wait_ready
 from mainstay.engines.clickhouse.process import TelemetryProcess
 from mainstay.engines.layout import DATABASE, Layout, Role
+from mainstay.engines.postgres.roles import make_roles_and_database
 from mainstay.engines.postgres.server import PostgresServer
 
 _KEPT = {"MAINSTAY_CONFORMANCE"}
@@ -105,7 +106,7 @@ def postgres_server() -> Iterator[RunningPostgres]:
     child = Child("postgres", server.argv(), log=LAYOUT.log_file("postgres"), environment=os.environ)
     try:
         wait_ready(child, server.is_ready, timeout_s=30)
-        server.make_roles_and_database()
+        make_roles_and_database(LAYOUT)
         yield RunningPostgres(LAYOUT, child)
     finally:
         child.stop(number=signal.SIGINT, timeout_s=20)

@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 import time
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -16,11 +16,10 @@ from mainstay.engines import ground, steps
 from mainstay.engines.accounts import accounts_of_this_machine, ensure_system_users
 from mainstay.engines.clickhouse.process import TelemetryProcess
 from mainstay.engines.layout import Layout
-from mainstay.engines.plan import plan_of, running_installation
+from mainstay.engines.plan import running_installation
 from mainstay.engines.postgres.server import PostgresServer
 from mainstay.engines.processes import Installation
 from mainstay.engines.status import Status, read_status, supervisor_pid
-from mainstay.engines.supervisor import Supervisor
 from mainstay.kernel.errors import Unavailable
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -42,11 +41,9 @@ def register(app: typer.Typer) -> None:
 
 def up(lan: Annotated[bool, typer.Option("--lan", help="Open the TLS listener, so that other machines can join.")] = False) -> None:
     """Start everything on this machine, keep it running, and print the address. Ctrl-C stops in order."""
-    layout = Layout.from_environment({**os.environ, "MAINSTAY_LAN": "true"} if lan else None)
-    say(f"\n  Mainstay     data {layout.data}     no account, nothing leaves this machine")
-    if layout.has_lan:
-        say(f"  Other machines reach it at {layout.lan_url}, with this installation's own certificate")
-    raise typer.Exit(Supervisor(layout, say).run(lambda: plan_of(layout)))
+    if lan:
+        os.environ["MAINSTAY_LAN"] = "true"
+    _become([sys.executable, "-m", "mainstay.cli.supervise"])
 
 
 def down() -> None:
@@ -148,6 +145,6 @@ def _prepared() -> Layout:
     return layout
 
 
-def _become(argv: list[str]) -> None:
+def _become(argv: list[str]) -> NoReturn:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "mainstay.config.settings")
     os.execv(argv[0], argv)  # noqa: S606 - the command is the process

@@ -10,8 +10,6 @@ from mainstay.engines import ground, steps
 from mainstay.engines.accounts import accounts_of_this_machine, ensure_system_users
 from mainstay.engines.clickhouse.process import TelemetryProcess
 from mainstay.engines.layout import Layout
-from mainstay.engines.postgres.examine import require_usable
-from mainstay.engines.postgres.server import MAJOR, PostgresServer
 from mainstay.engines.processes import Installation, Process
 
 
@@ -54,15 +52,8 @@ def running_installation(layout: Layout) -> Installation:
 
 
 def _database(installation: Installation) -> Stage:
-    layout = installation.layout
-    if not layout.has_embedded_postgres:
-        return Stage("database", lambda: f"PostgreSQL {require_usable(layout.database_url('app')).version // 10000}, external")
-
-    def make() -> str:
-        PostgresServer(layout, installation.accounts).make_roles_and_database()
-        return f"PostgreSQL {MAJOR}, embedded"
-
-    return Stage("database", make, (installation.postgres(),))
+    processes = (installation.postgres(),) if installation.layout.has_embedded_postgres else ()
+    return Stage("database", lambda: steps.prepare_database(installation), processes)
 
 
 def _telemetry(installation: Installation) -> Stage:

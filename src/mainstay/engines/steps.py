@@ -5,6 +5,7 @@ Invariant: only the migration sees the owner's address of the database.
 """
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -13,6 +14,13 @@ from mainstay.engines.processes import Installation
 from mainstay.kernel.errors import Unavailable
 
 _STEP_S_MAX = 600
+
+
+def prepare_database(installation: Installation) -> str:
+    """Make roles and database of the embedded server, or examine the one outside; return what it is."""
+    # As whoever started us, with every setting: nobody else may take the server's highest role.
+    environment = {**os.environ, "MAINSTAY_DATA": str(installation.layout.data)}
+    return _run(installation, "database", "", [sys.executable, "-m", "mainstay.engines.postgres"], environment).strip()
 
 
 def migrate(installation: Installation) -> None:

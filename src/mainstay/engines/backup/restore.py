@@ -19,6 +19,7 @@ from mainstay.engines.backup.telemetry import Table, Telemetry
 from mainstay.engines.children import Child, wait_ready
 from mainstay.engines.clickhouse.process import TelemetryProcess
 from mainstay.engines.layout import Layout
+from mainstay.engines.postgres.roles import make_roles_and_database
 from mainstay.engines.postgres.server import MAJOR, PostgresServer
 from mainstay.engines.processes import Installation, Process
 from mainstay.kernel.errors import Conflict, Invalid, Unavailable
@@ -99,7 +100,7 @@ def _database(layout: Layout, accounts: Accounts) -> Iterator[None]:
     server = PostgresServer(layout, accounts)
     server.prepare()
     with _running(layout, Installation(layout, accounts, telemetry_url="").postgres()):
-        server.make_roles_and_database()
+        make_roles_and_database(layout)
         yield
 
 

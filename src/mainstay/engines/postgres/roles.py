@@ -8,7 +8,7 @@ Source: security page, section 1 rule 14 and section 2 rule 10.
 import psycopg
 from psycopg import sql
 
-from mainstay.engines.layout import ROLES, Role
+from mainstay.engines.layout import DATABASE, ROLES, Layout, Role
 
 _BARE = "LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION"
 _FLAGS: dict[Role, str] = {
@@ -17,6 +17,19 @@ _FLAGS: dict[Role, str] = {
     "ledger": f"{_BARE} NOBYPASSRLS",
     "backup": f"{_BARE} BYPASSRLS",
 }
+
+
+def make_roles_and_database(layout: Layout, name: str = DATABASE) -> None:
+    """Make the roles and a database with its grants on the bundled server; repeating it repairs what is missing."""
+    with psycopg.connect(_admin_url(layout, "postgres"), autocommit=True) as connection:
+        make_roles(connection)
+        make_database(connection, name)
+    with psycopg.connect(_admin_url(layout, name), autocommit=True) as connection:
+        make_grants(connection)
+
+
+def _admin_url(layout: Layout, name: str) -> str:
+    return f"host={layout.socket_dir} user={ROLES['admin']} dbname={name}"
 
 
 def make_roles(connection: psycopg.Connection[tuple[object, ...]]) -> None:

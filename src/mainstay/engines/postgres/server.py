@@ -1,6 +1,7 @@
 """The bundled PostgreSQL: first start, restart, leftovers of a killed one, refusal of another major version.
 
 Owns: the server's folder and its life. Does not own: supervision, tables (migrations), or which server is used.
+It speaks to no database: the supervisor, which lives as long as the installation, does without a driver of 20 MB.
 Invariant: an interrupted first start leaves nothing that looks like a database, and no running server is started over.
 """
 
@@ -14,16 +15,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
-import psycopg
 
 from mainstay.engines.accounts import Accounts, launch_argv
-from mainstay.engines.layout import DATABASE, ROLES, Layout
+from mainstay.engines.layout import ROLES, Layout
 from mainstay.engines.postgres.files import write_configuration
-from mainstay.engines.postgres.roles import make_database, make_grants, make_roles
 from mainstay.kernel.errors import Unavailable
 
 MAJOR = 18
 _STOP_S = 30
+_STATUS_LINE = 7
 
 
 @dataclass(frozen=True)
@@ -53,19 +53,12 @@ class PostgresServer:
         return self._launched(command, death_signal=signal.SIGINT)
 
     def is_ready(self) -> bool:
+        """Tell whether the server takes connections, by the word that it keeps in its lock file, as pg_ctl does."""
         try:
-            psycopg.connect(self._admin_url("postgres"), connect_timeout=2).close()
-        except psycopg.OperationalError:
+            lines = (self.cluster / "postmaster.pid").read_text().splitlines()
+        except OSError:
             return False
-        return True
-
-    def make_roles_and_database(self, name: str = DATABASE) -> None:
-        """Make the roles and a database with its grants; repeating it repairs what is missing."""
-        with psycopg.connect(self._admin_url("postgres"), autocommit=True) as connection:
-            make_roles(connection)
-            make_database(connection, name)
-        with psycopg.connect(self._admin_url(name), autocommit=True) as connection:
-            make_grants(connection)
+        return len(lines) > _STATUS_LINE and lines[_STATUS_LINE].strip() == "ready"
 
     def end_leftovers(self) -> None:
         """End a server, or orphans of one, that a killed supervisor left on this folder, and clear a stale lock file.
@@ -130,9 +123,6 @@ class PostgresServer:
     def _launched(self, command: list[str], death_signal: int = signal.SIGTERM) -> list[str]:
         needs = [self.layout.postgres, self.layout.socket_dir]
         return launch_argv(command, user=self.accounts.user_of("postgres"), needs=needs, death_signal=death_signal)
-
-    def _admin_url(self, name: str) -> str:
-        return f"host={self.layout.socket_dir} user={ROLES['admin']} dbname={name}"
 
 
 def program(name: str) -> Path:
