@@ -6,6 +6,7 @@ from urllib.parse import urlencode
 
 from django import template
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext
 
 from mainstay.ui import formats, navigation
 
@@ -47,6 +48,12 @@ def url_or_empty(name: str) -> str:
 def facet_query(pairs: Sequence[tuple[str, str]], key: str, value: str, chosen: bool) -> str:
     """Return the query string with a facet's value added, or taken away when it is chosen already."""
     return urlencode([*pairs, *([] if chosen else [(key, value)])])
+
+
+@register.filter
+def tr(text: object) -> str:
+    """Translate a text that a declaration carries (a column, a view, an act, a word of the left column)."""
+    return gettext(str(text)) if text else ""
 
 
 @register.filter
