@@ -12,6 +12,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 from mainstay_agent import VERSION
 from mainstay_agent.authority.asking import Asks
@@ -23,6 +24,7 @@ from mainstay_agent.net.halves import open_asks
 from mainstay_agent.net.identity import Home, Receipt
 from mainstay_agent.net.link import Link
 from mainstay_agent.net.problems import ServerRefused, Unreachable
+from mainstay_trust import canonical
 from mainstay_trust.canonical import JSON
 from mainstay_trust.enrol import parse_code
 from mainstay_trust.errors import Rejected
@@ -67,6 +69,9 @@ def _parser() -> argparse.ArgumentParser:
     join.add_argument("--owner", help="user who will run the agent and own its state (when joining as root)")
     trust = add("trust", _trust, "Adopt the tenant's first root by its fingerprint (as root).")
     trust.add_argument("fingerprint", help="64 hexadecimal digits, as `mainstay trust init` printed them")
+    add("order", _order, "Carry out an order that people signed offline: `unfreeze` or `succession`.").add_argument(
+        "file", type=Path, help="the signed order, as mainstay-sign wrote it"
+    )
     add("status", _status, "Show whether the server is reached, and what this machine allows.")
     add("log", _log, "Show the results that this device has signed.").add_argument("--verify", action="store_true", help="check the chain")
     add("diag", _diag, "Check the way to the server step by step.")
@@ -115,6 +120,18 @@ def _trust(options: argparse.Namespace, home: Home) -> int:
         "docs", {"op": "adopt", "fingerprint": fingerprint, "roots": documents.get("roots"), "policy": documents.get("policy")}
     )
     _show(options, {name: answer.get(name) for name in ("root_fingerprint", "root_version", "policy_epoch", "reduced")})
+    return DONE
+
+
+def _order(options: argparse.Namespace, home: Home) -> int:
+    """An order proves itself: it may come on a stick as well as from a server."""
+    try:
+        envelope = canonical.parse(options.file.read_bytes().strip())
+    except OSError as problem:
+        return _fail(INVALID, "no_file", str(problem))
+    asks, _ = open_asks(home, _receipt(home))
+    answer = asks.ask("docs", {"op": "order", "envelope": envelope})
+    _show(options, {name: answer.get(name) for name in ("freeze", "checkpoint", "ledger_alarm")})
     return DONE
 
 

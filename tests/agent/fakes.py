@@ -60,7 +60,7 @@ class Ledger:
 
     def append(self, act: str, obj: str, commitment: bytes | str) -> Leaf:
         body = commitment if isinstance(commitment, str) else ""
-        leaf = Leaf(ORIGIN, self.tree.size, "2026-01-01T00:00:00.000Z", act, "s:worker", f"automation.command:{obj}", "ok", "job", body)
+        leaf = Leaf(self.vkey.name, self.tree.size, "2026-01-01T00:00:00.000Z", act, "s:worker", f"automation.command:{obj}", "ok", "job", body)
         self.tree.append(merkle.leaf_hash(leaf.encode()))
         return leaf
 
@@ -240,6 +240,7 @@ class FakeServer:
     twisted: Callable[[dict[str, Any]], dict[str, Any]] = lambda payload: payload
     reply_signer: KeyPair | None = None
     docs: dict[str, Any] = field(default_factory=lambda: {"root": None, "policy": None})
+    orders: list[dict[str, Any]] = field(default_factory=list)
     commands: list[dict[str, Any]] = field(default_factory=list)
     hints: dict[str, Any] = field(default_factory=dict)
     checkpoints: bool = True
@@ -343,7 +344,8 @@ class FakeServer:
         return self._sealed(body, None, {"data": {"ack_through": 10**6}})
 
     def _documents(self) -> dict[str, Any]:
-        return {"roots": [self.tenancy.root().as_json()], "policy": self.tenancy.policy(epoch=self.tenancy.epoch).as_json()}
+        documents = {"roots": [self.tenancy.root().as_json()], "policy": self.tenancy.policy(epoch=self.tenancy.epoch).as_json()}
+        return documents | {"orders": self.orders}
 
     def stream(self, name: str) -> list[Any]:
         return [one["data"] for one in self.ingested if one["stream"] == name]

@@ -13,11 +13,13 @@ import pytest
 from mainstay_agent.authority.embedded import Embedded, open_authority
 from mainstay_agent.authority.launch import Outcome
 from mainstay_agent.authority.verbs import Peer
+from mainstay_agent.host.ed25519 import KeyPair
 from mainstay_agent.host.zones import zone
 from mainstay_trust import canonical, dsse, results
 from mainstay_trust.errors import Rejected
+from mainstay_trust.orders import Succession, Unfreeze
 from tests.agent.conftest import authority_fingerprint
-from tests.agent.fakes import DEVICE, NOW, OTHER, TENANT, Ledger, RecordingLauncher, Tenancy, inline, pair, service
+from tests.agent.fakes import DEVICE, NOW, ORIGIN, OTHER, TENANT, Ledger, RecordingLauncher, Tenancy, inline, pair, service
 
 
 def submit(helper: Embedded, delivery: dict[str, Any], tenancy: Tenancy | None = None) -> tuple[str, str | None]:
@@ -186,6 +188,110 @@ def test_a_delivery_that_only_lacks_its_proof_is_refused_without_an_alarm(helper
     assert submit(helper, tenancy.deliver(tenancy.command()) | {"consistency": []}) == ("refused", "ledger_alarm")
     assert helper.ask("query", {})["ledger_alarm"] is None
     assert submit(helper, tenancy.deliver(tenancy.command()))[0] == "started"
+
+
+def an_unfreeze(tenancy: Tenancy, key: str = "operator", **changes: Any) -> dict[str, Any]:
+    keys = {"operator": tenancy.operator_keys[0], "server": tenancy.server, "policy": tenancy.policy_key}
+    order = Unfreeze(TENANT, (), NOW + 120, NOW + 3600, "the flood is over")
+    return {"op": "order", "envelope": dsse.seal(dsse.UNFREEZE, replace(order, **changes).encode(), [keys[key].signer()]).as_json()}
+
+
+def test_an_operator_lifts_what_a_server_froze(helper, tenancy, launcher, clock) -> None:
+    helper.ask("freeze", {"for_s": 7200})
+    assert submit(helper, tenancy.deliver(tenancy.command())) == ("refused", "frozen")
+    clock.advance(180)
+
+    assert helper.ask("docs", an_unfreeze(tenancy))["freeze"] is False
+    assert chain(helper)[-1] == ("local", "lifted")
+    assert submit(helper, tenancy.deliver(tenancy.command()))[0] == "started"
+
+
+@pytest.mark.parametrize(
+    ("key", "changes", "code"),
+    [
+        ("server", {}, "threshold"),
+        ("policy", {}, "threshold"),
+        ("operator", {"aud": (OTHER,)}, "wrong_audience"),
+        ("operator", {"tenant": OTHER}, "wrong_tenant"),
+        ("operator", {"issued": NOW - 3600}, "order_old"),
+        ("operator", {"issued": NOW - 3600, "expires": NOW - 60}, "expired"),
+    ],
+)
+def test_a_freeze_is_lifted_by_no_other_order(helper, tenancy, key, changes, code) -> None:
+    helper.ask("freeze", {"for_s": 7200})
+
+    for _ in range(2):
+        with pytest.raises(Rejected) as refusal:
+            helper.ask("docs", an_unfreeze(tenancy, key, **changes))
+        assert refusal.value.code == code
+    assert helper.ask("query", {})["freeze"] is True
+    assert chain(helper) == [("local", code)]  # once, however often it is offered
+
+
+def test_an_order_lifts_no_freeze_of_this_machine(helper, tenancy, tmp_path: Path) -> None:
+    helper.authority.settings.freeze_file.touch()
+
+    with pytest.raises(Rejected, match="not_frozen"):
+        helper.ask("docs", an_unfreeze(tenancy))
+    assert helper.ask("query", {})["freeze"] is True
+
+
+NEW_ORIGIN = "ledger.example/harbor-law/2"
+
+
+def a_succession(old: Ledger, new: Ledger, key: KeyPair, **changes: Any) -> dict[str, Any]:
+    last = old.checkpoint()
+    order = Succession(TENANT, ORIGIN, last.size, last.root.hex(), NEW_ORIGIN, str(new.vkey), new.note().decode(), "restored", NOW)
+    return {"op": "order", "envelope": dsse.seal(dsse.SUCCESSION, replace(order, **changes).encode(), [key.signer()]).as_json()}
+
+
+def a_new_ledger() -> Ledger:
+    return Ledger(pair(0x35), NEW_ORIGIN)
+
+
+def test_only_a_succession_signed_by_root_clears_a_fork(helper, tenancy, launcher) -> None:
+    fork = Ledger(pair(0x05))
+    fork.tree = type(fork.tree)([bytes(32)])
+    helper.ask("docs", {"op": "checkpoint", "note": fork.note().decode(), "consistency": []})
+    assert submit(helper, tenancy.deliver(tenancy.command())) == ("refused", "ledger_alarm")
+    new = a_new_ledger()
+
+    for key in (tenancy.server, tenancy.policy_key, tenancy.operator_keys[0]):
+        with pytest.raises(Rejected, match="threshold"):
+            helper.ask("docs", a_succession(tenancy.ledger, new, key))
+    answer = helper.ask("docs", a_succession(tenancy.ledger, new, tenancy.root_key))
+
+    assert (answer["checkpoint"]["origin"], answer["ledger_alarm"]) == (NEW_ORIGIN, None)
+    assert chain(helper)[-1] == ("local", "log_continues")
+    tenancy.ledger, tenancy.held = new, new.tree.size
+    assert submit(helper, tenancy.deliver(tenancy.command()))[0] == "started"
+
+
+def test_a_log_that_lost_what_we_have_seen_is_followed_and_named(helper, tenancy) -> None:
+    helper.ask("docs", {"op": "checkpoint", **heartbeat(tenancy, grow=4)})
+    backup = Ledger(pair(0x05))
+
+    helper.ask("docs", a_succession(backup, a_new_ledger(), tenancy.root_key))
+
+    assert chain(helper)[-1] == ("local", "log_ended_elsewhere")
+
+
+def test_after_a_succession_the_old_log_is_foreign_and_the_order_is_spent(helper, tenancy, launcher) -> None:
+    order = a_succession(tenancy.ledger, a_new_ledger(), tenancy.root_key)
+    helper.ask("docs", order)
+
+    with pytest.raises(Rejected, match="unknown_origin"):
+        helper.ask("docs", order)
+    assert submit(helper, tenancy.deliver(tenancy.command())) == ("refused", "ledger_alarm")
+    assert launcher.effects == []
+
+
+def test_a_succession_whose_first_checkpoint_another_key_signed_changes_nothing(helper, tenancy) -> None:
+    forged = Ledger(pair(0x36), NEW_ORIGIN)
+
+    with pytest.raises(Rejected):
+        helper.ask("docs", a_succession(tenancy.ledger, a_new_ledger(), tenancy.root_key, checkpoint=forged.note().decode()))
+    assert helper.ask("query", {})["checkpoint"]["origin"] == ORIGIN
 
 
 def heartbeat(tenancy: Tenancy, grow: int = 0) -> dict[str, Any]:

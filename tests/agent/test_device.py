@@ -26,10 +26,11 @@ from mainstay_agent.net.identity import Home
 from mainstay_agent.net.inventory import Inventory
 from mainstay_agent.net.problems import ServerRefused, Unreachable
 from mainstay_agent.net.spool import Spool
-from mainstay_trust import canonical, enrol, notes
+from mainstay_trust import canonical, dsse, enrol, notes
 from mainstay_trust.errors import Rejected
 from mainstay_trust.notes import COSIGNER_KEY, Vkey
-from tests.agent.fakes import DEVICE, NOW, FakeServer, RecordingLauncher, Tenancy, pair
+from mainstay_trust.orders import Unfreeze
+from tests.agent.fakes import DEVICE, NOW, TENANT, FakeServer, RecordingLauncher, Tenancy, pair
 
 
 class ScriptedExecutor:
@@ -548,6 +549,21 @@ def test_results_that_the_server_cannot_read_are_kept_and_block_nothing(world, l
     world.drain()
     assert len(world.server.results) == 2
     assert "results_refused:bad_payload" not in world.device.heartbeat()["diag"]
+
+
+def test_orders_that_the_server_keeps_are_fetched_once(world) -> None:
+    world.root.ask("freeze", {"for_s": 7200})
+    world.clock.advance(180)
+    order = Unfreeze(TENANT, (DEVICE,), NOW + 120, NOW + 3600, "the flood is over")
+    world.server.orders = [dsse.seal(dsse.UNFREEZE, order.encode(), [world.tenancy.operator_keys[1].signer()]).as_json()]
+    world.server.docs = {"root": None, "policy": None, "orders": "first"}
+
+    world.device.poll()
+    assert world.root.ask("query", {})["freeze"] is False
+
+    world.root.ask("freeze", {"for_s": 7200})
+    world.device.poll()
+    assert world.root.ask("query", {})["freeze"] is True
 
 
 class Away:

@@ -18,6 +18,7 @@ from mainstay_agent.authority.documents import Documents
 from mainstay_agent.authority.freezing import Freeze
 from mainstay_agent.authority.launch import BUILT, INTERNAL, PROGRAMS, Launcher, Outcome
 from mainstay_agent.authority.memory import Held, Memory
+from mainstay_agent.authority.orders import Orders
 from mainstay_agent.authority.store import Store
 from mainstay_agent.authority.timekeeping import Timekeeper
 from mainstay_agent.authority.witnessing import LedgerView
@@ -28,6 +29,7 @@ from mainstay_trust import canonical, dsse, windows
 from mainstay_trust.actions import CATALOGUE, Action
 from mainstay_trust.canonical import JSON
 from mainstay_trust.commands import Command, EndpointState, Verdict, budget_left, check, check_again, parse_command
+from mainstay_trust.dsse import Envelope
 from mainstay_trust.errors import Rejected
 from mainstay_trust.issue import IssueProof, issue_from_json
 from mainstay_trust.notes import Checkpoint
@@ -77,6 +79,7 @@ class Authority:
         self.chain = Chain(self.store, evidence)
         self.freeze = Freeze(self.store, settings.freeze_file)
         self.ledger = LedgerView(self.store)
+        self.orders = Orders(self.documents, self.freeze, self.ledger, self.time)
         self.launcher = launcher
         self.wants_restart = False
         self._spawn = spawn
@@ -127,7 +130,7 @@ class Authority:
             device=identity.device,
             clock=reading,
             root=self.documents.root,
-            policy=self.documents.policy,
+            policy=self.documents.policy_in_force(),
             receipt_keys=self.documents.receipt_keys("server"),
             retired=self.documents.retired(),
             receipt_logs=self.documents.receipt_logs(),
@@ -316,6 +319,12 @@ class Authority:
         with self._lock:
             return self._append(None, None, "local", reason, rule=rule)
 
+    def obey(self, envelope: Envelope) -> None:
+        """Carry out an order that people signed offline, and say so in the chain. Errors: Rejected."""
+        with self._lock, self.store.transaction():
+            kind, word = self.orders.carry_out(envelope)
+            self.record_local(kind, word)
+
     def refuse_document(self, kind: str, digest: str, reason: str) -> None:
         """Record a refused document once: the server may offer the same bytes with every poll."""
         with self._lock, self.store.transaction():
@@ -342,6 +351,7 @@ class Authority:
         (self.settings.folder / "evidence.key").unlink(missing_ok=True)
         self.store.wipe()
         self.documents = Documents(self.store)
+        self.orders = Orders(self.documents, self.freeze, self.ledger, self.time)
 
     def status(self) -> dict[str, JSON]:
         """Say what this authority holds, for heartbeats and for `mainstay-agent status`."""

@@ -6,7 +6,7 @@ Invariant: a first root comes from a person (a code typed or a fingerprint given
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mainstay_agent.authority.store import Store
 from mainstay_agent.host.ed25519 import verify
@@ -21,6 +21,7 @@ from mainstay_trust.policies import Policy, next_policy, parse_policy
 from mainstay_trust.roots import Root
 
 RETIRED_MAX = 32
+LOGS_MAX = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,19 @@ class Documents:
         return tuple(parse_vkey(str(one["vkey"])) for one in self._receipt("ledger") if isinstance(one, dict))
 
     def logs(self) -> tuple[Vkey, ...]:
-        return self.policy.ledger_keys if self.policy else self.receipt_logs()
+        """Return the keys of the logs that this device may hold: those of the policy, and what a succession named since."""
+        stored = self._store.get("succeeded_logs")
+        later = [parse_vkey(str(vkey)) for vkey in stored] if isinstance(stored, list) else []
+        return (*(self.policy.ledger_keys if self.policy else self.receipt_logs()), *later)
+
+    def add_log(self, vkey: Vkey) -> None:
+        stored = self._store.get("succeeded_logs")
+        known = [str(one) for one in stored] if isinstance(stored, list) else []
+        self._store.put("succeeded_logs", list(dict.fromkeys([*known, str(vkey)]))[-LOGS_MAX:])
+
+    def policy_in_force(self) -> Policy | None:
+        """Return the policy as commands are judged by it: with the keys of logs that were succeeded to since it was signed."""
+        return replace(self.policy, ledger_keys=self.logs()) if self.policy is not None else None
 
     def reply_keys(self) -> tuple[Key, ...]:
         return self.policy.reply_keys if self.policy and self.policy.reply_keys else self.receipt_keys("reply")

@@ -25,8 +25,19 @@ class Freeze:
     def freeze(self, seconds: int, lower: int) -> int:
         """Freeze for a while; a shorter freeze never ends a longer one. Return the Unix second of its end."""
         until = max(self.until(), lower + min(seconds, FREEZE_S_MAX))
-        self._store.put("frozen_until", until)
+        with self._store.transaction():
+            self._store.put("frozen_until", until)
+            self._store.put("frozen_at", lower)
         return until
+
+    def began(self) -> int:
+        """Return the Unix second of the last wish to freeze, 0 when there was none."""
+        stored = self._store.get("frozen_at")
+        return stored if isinstance(stored, int) else 0
+
+    def lift(self) -> None:
+        """End what a server or a peer froze. The local file is not ours to remove: who made it has root here."""
+        self._store.put("frozen_until", 0)
 
     def until(self) -> int:
         stored = self._store.get("frozen_until")

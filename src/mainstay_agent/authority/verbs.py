@@ -13,6 +13,7 @@ from mainstay_agent.authority.asking import Answer, Body
 from mainstay_agent.authority.core import Authority
 from mainstay_agent.authority.documents import Identity
 from mainstay_agent.authority.launch import INVENTORY
+from mainstay_agent.authority.orders import KINDS
 from mainstay_agent.host.ed25519 import verify
 from mainstay_trust import canonical, dsse, enrol
 from mainstay_trust.canonical import JSON
@@ -140,6 +141,15 @@ def _update(authority: Authority, body: Body, _peer: Peer) -> Answer:
     return authority.status()
 
 
+def _order(authority: Authority, body: Body, _peer: Peer) -> Answer:
+    """Carry out an order that people signed offline, whoever brings it."""
+    value = body.get("envelope")
+    envelope = dsse.from_json(value)
+    kind = KINDS.get(envelope.payload_type, "order")
+    _or_record(authority, kind, value, lambda _: authority.obey(envelope))
+    return _position(authority)
+
+
 def _or_record(authority: Authority, kind: str, value: JSON, take: Callable[[JSON], None]) -> None:
     try:
         take(value)
@@ -227,6 +237,7 @@ _DOCS: Mapping[str, Callable[[Authority, Body, Peer], Answer]] = {
     "enrol": _enrol,
     "adopt": _adopt,
     "update": _update,
+    "order": _order,
     "held": _held_documents,
     "heard": _heard,
     "checkpoint": _checkpoint,

@@ -35,6 +35,10 @@ class LedgerView:
         if self.load() is None:
             self._save(Witness(open_checkpoint(note, logs, verify)[0]))
 
+    def begin_anew(self, checkpoint: Checkpoint) -> None:
+        """Hold another log from its first checkpoint on: people signed that it continues ours."""
+        self._save(Witness(checkpoint))
+
     def moved_to(self, checkpoint: Checkpoint) -> None:
         """Store a checkpoint that check 10 has proven consistent with ours."""
         self._save(Witness(checkpoint))

@@ -18,6 +18,7 @@ from mainstay_trust.errors import Rejected
 
 POSITIONS_MAX = 16
 WAITING_MAX = 16
+ORDERS_MAX = 8
 
 
 @dataclass(slots=True)
@@ -26,6 +27,7 @@ class Orders:
     position: JSON = None
     older: list[JSON] = field(default_factory=list)
     waiting: list[Mapping[str, JSON]] = field(default_factory=list)
+    orders_seen: JSON = None
     refusals: dict[str, int] = field(default_factory=dict)
     wants_restart: bool = False
     expects_results: bool = True
@@ -36,8 +38,11 @@ class Orders:
     )  # told of a command that the ledger does not bear out
 
     def fetch_documents(self, link: Link, status: Mapping[str, JSON], announced: JSON) -> bool:
-        """Fetch and hand over documents when the server has newer ones than the authority; tell whether any came in."""
-        if not isinstance(announced, Mapping) or not _is_newer(announced, status):
+        """Fetch and hand over documents when the server has newer ones than the authority; tell whether any came in.
+
+        `orders` of an announcement is the server's own name for the orders that it keeps: another name, other orders.
+        """
+        if not isinstance(announced, Mapping) or not (_is_newer(announced, status) or self._has_other_orders(announced)):
             return False
         data = link.call("GET", "/agent/v1/docs").data
         try:
@@ -47,7 +52,21 @@ class Orders:
             self.refusals[refusal.code] = self.refusals.get(refusal.code, 0) + 1
             self.expects_results = True  # the refusal is a link of the chain
             return False
+        self._pass_on(data.get("orders"))
+        self.orders_seen = announced.get("orders")
         return True
+
+    def _has_other_orders(self, announced: Mapping[str, JSON]) -> bool:
+        return isinstance(announced.get("orders"), str) and announced.get("orders") != self.orders_seen
+
+    def _pass_on(self, orders: JSON) -> None:
+        """Hand over what people signed to undo: a freeze, a log that ended. An order that was carried out already is refused again."""
+        for envelope in list(orders)[:ORDERS_MAX] if isinstance(orders, list | tuple) else ():
+            try:
+                self.authority.ask("docs", {"op": "order", "envelope": envelope})
+            except Rejected as refusal:
+                self.refusals[refusal.code] = self.refusals.get(refusal.code, 0) + 1
+            self.expects_results = True
 
     def submit(self, deliveries: JSON, logs: Sequence[str]) -> int:
         """Submit what came; return how many commands were handed over. Those whose proof is stale wait for a fresh one."""
