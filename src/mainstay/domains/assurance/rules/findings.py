@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import StrEnum
 
-from mainstay.domains.assurance.rules.judged import Judgement, Severity
+from mainstay.domains.assurance.rules.judged import Judgement, Severity, Subject
+from mainstay.domains.assurance.rules.results import Result
 
 DUE_DAYS: Mapping[Severity, int] = {Severity.CRITICAL: 7, Severity.HIGH: 30, Severity.MEDIUM: 90, Severity.LOW: 180, Severity.INFO: 365}
 EXCEPTION_DAYS_MAX = 366
@@ -71,8 +72,21 @@ def change(known: Known | None, one: Judgement) -> Change:
 
 def failing_ids(one: Judgement) -> tuple[str, ...]:
     """Return the subjects that fail, with the parts inside them: what makes two runs of a finding equal or not."""
-    return tuple(
-        sorted(f"{subject.id}/{part}" if part else subject.id for subject, result in one.failing for part in result.failing or ("",))
+    return tuple(sorted(part for subject, result in one.failing for part in parts_of(subject, result)))
+
+
+def parts_of(subject: Subject, result: Result) -> tuple[str, ...]:
+    """Return what fails of one subject: each part by its name, or the subject itself where there are no parts."""
+    return tuple(f"{subject.id}/{part}" for part in result.failing) or (subject.id,)
+
+
+def waived(judgements: Iterable[Judgement], accepted: Mapping[str, frozenset[str]]) -> frozenset[tuple[str, str]]:
+    """Return the pairs of check and subject whose risk was taken. A part that failed after it was taken is not covered."""
+    return frozenset(
+        (one.check.id, subject.id)
+        for one in judgements
+        for subject, result in one.failing
+        if accepted.get(one.check.id, frozenset()) >= set(parts_of(subject, result))
     )
 
 

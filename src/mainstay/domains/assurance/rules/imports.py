@@ -97,7 +97,8 @@ def _judge(digest: str, lines: Sequence[tuple[int, Mapping[str, str]]]) -> Previ
 
 
 def _row_faults(line: int, values: Mapping[str, str]) -> list[Fault]:
-    words = {"data_class": tuple(DataClass), "exposure": tuple(Exposure), **dict.fromkeys(Column, tuple(State))}
+    words: dict[str, tuple[str, ...]] = {"data_class": tuple(DataClass), "exposure": tuple(Exposure)}
+    words |= {str(column): tuple(State) for column in Column}
     found = [
         Fault(line, name, f"{values[name][:40]!r} is not one of {', '.join(allowed)}.")
         for name, allowed in words.items()

@@ -24,7 +24,7 @@ from mainstay.domains.assurance.rules.judging import judge_all
 from mainstay.domains.assurance.rules.matrix import System
 from mainstay.domains.assurance.rules.results import Verdict
 from mainstay.domains.assurance.rules.roadmap import Deadline, Money
-from mainstay.domains.assurance.rules.score import Score, Waived
+from mainstay.domains.assurance.rules.score import Score
 from mainstay.domains.assurance.rules.system_checks import Around
 from mainstay_trust.canonical import encode
 
@@ -53,7 +53,7 @@ class Before:
 
 @dataclass(frozen=True)
 class Inputs:
-    """Everything a report is made of. `waived` are accepted risks by check and subject, from every scope that holds them."""
+    """Everything a report is made of. `accepted` holds, by check, what failed when somebody took the risk, in whatever scope."""
 
     run: str
     tenant: str
@@ -67,7 +67,7 @@ class Inputs:
     others: tuple[System, ...] = ()
     known: Mapping[str, Known] = field(default_factory=dict)
     kept_change: Mapping[str, Change] = field(default_factory=dict)
-    waived: Waived = scores.NOBODY
+    accepted: Mapping[str, frozenset[str]] = field(default_factory=dict)
     before: Before | None = None
     opportunities: tuple[Opportunity, ...] = ()
     money: Money = field(default_factory=Money)
@@ -102,7 +102,7 @@ def compose(inputs: Inputs) -> Composed:
     """Judge everything in scope and write the report."""
     judgements = judge_all(inputs.devices, inputs.around)
     failing = tuple(finding_rules.order(one for one in judgements if one.failing))
-    total, accepted = scores.score(judgements), scores.score(judgements, waived=inputs.waived)
+    total, accepted = scores.score(judgements), scores.score(judgements, waived=finding_rules.waived(failing, inputs.accepted))
     packs = frameworks()
     found = [report_parts.finding(one, inputs, packs) for one in failing]
     steps = roadmap.plan(failing, deadlines=inputs.deadlines, today=inputs.today)

@@ -12,6 +12,24 @@ from mainstay.domains.assurance.rules.report import Inputs, Scope
 from mainstay.domains.assurance.rules.results import Result, Verdict
 from mainstay.domains.assurance.rules.system_checks import Around
 
+# What an agent without its root half sends of a small server: enough for a first audit.
+FACTS: dict[str, Mapping[str, object] | str] = {
+    "os": {"id": "debian", "version_id": "12", "name": "Debian GNU/Linux 12 (bookworm)", "codename": "bookworm", "hostname": "elm-ehr1"},
+    "hw": {"chassis": "virtual", "vendor": "QEMU"},
+    "services": {
+        "manager": "systemd",
+        "services": [{"unit": "ehr.service", "manager": "systemd", "state": "running", "description": "EHR"}],
+    },
+    "sockets": {"listening": [{"protocol": "tcp", "family": "ipv4", "address": "0.0.0.0", "port": 5432, "process": "postgres"}]},  # noqa: S104
+    "users_groups": {"users": [], "groups": []},
+    "packages": {"manager": "dpkg", "packages": [{"name": "postgresql", "version": "15", "arch": "amd64"}]},
+    "backups": {"known": False, "tools": []},
+    "audit_sysctl": {
+        "values": {"net.ipv4.ip_forward": "1"},
+        "sources": [{"command": "sysctl -a", "raw_sha256": "ab" * 32, "excerpt": "x"}],
+    },
+    "audit_verify": "running",
+}
 NOW = datetime(2026, 11, 19, 12, tzinfo=UTC)
 
 
@@ -67,4 +85,4 @@ def inputs(*devices: Mapped, **what: object) -> Inputs:
     return Inputs(**{**base, **what})  # type: ignore[arg-type]  # a test says what it changes
 
 
-__all__ = ["CATALOGUE", "NOW", "answer", "check", "host", "inputs", "judgement", "mapped", "subjects", "system"]
+__all__ = ["CATALOGUE", "FACTS", "NOW", "answer", "check", "host", "inputs", "judgement", "mapped", "subjects", "system"]

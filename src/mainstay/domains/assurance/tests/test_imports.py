@@ -4,7 +4,8 @@ import pytest
 
 from mainstay.domains.assurance.rules.imports import ROWS_MAX, Fault, read_systems
 
-GOOD = "name,kind,owner,data_class,tier,tools,monitoring,yearly_cost\r\nBilling,saas,Clara,regulated,1,backup:restic;backup:borg,possible,120000\r\n"
+HEADER = "name,kind,owner,data_class,tier,tools,monitoring,yearly_cost\r\n"
+GOOD = HEADER + "Billing,saas,Clara,regulated,1,backup:restic;backup:borg,possible,120000\r\n"
 
 
 def test_a_good_row_becomes_a_system():

@@ -17,7 +17,7 @@ from mainstay.domains.assurance.tests.builders import NOW, answer, check, judgem
 
 PASS, FAIL, PARTIAL, UNKNOWN, NA = Verdict.PASS, Verdict.FAIL, Verdict.PARTIAL, Verdict.UNKNOWN, Verdict.NOT_APPLICABLE
 OWNED = Subject("s", "billing", owner="Clara", data=DataClass.REGULATED)
-EVERYTHING = {column: State.CONNECTED for column in map(str, Column)}
+EVERYTHING = dict.fromkeys(map(str, Column), State.CONNECTED)
 
 
 def known(one: Judgement, **what: object) -> findings.Known:
@@ -77,7 +77,7 @@ def test_a_system_with_everything_it_needs_passes_and_one_that_nobody_described_
 
 def test_a_cell_that_is_not_needed_is_not_asked_for():
     plain = Subject("s", "kiosk", owner="Clara")
-    cells = {name: State.CONNECTED for name in ("inventory", "monitoring", "patch", "ticket")}
+    cells = dict.fromkeys(("inventory", "monitoring", "patch", "ticket"), State.CONNECTED)
 
     assert matrix.judge_connected(system(plain, **cells)).verdict is PASS
 
