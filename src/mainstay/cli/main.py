@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from mainstay.cli import backup, demo, doctor, growth, lists, operations, processes, sla, trust
+from mainstay.cli import backup, configuration, demo, doctor, growth, lists, operations, processes, sla, trust
 from mainstay.cli.problems import exit_with
 
 app = typer.Typer(no_args_is_help=True, add_completion=True, pretty_exceptions_enable=False, help=__doc__)
@@ -16,6 +16,7 @@ operations.register(app)
 trust.register(app)
 sla.register(app)
 backup.register(app)
+configuration.register(app)
 demo.register(app)
 
 

@@ -13,7 +13,7 @@ from django.urls import reverse
 from ninja import NinjaAPI
 from ninja.errors import ValidationError
 
-from mainstay.console import api_access, api_ledger
+from mainstay.console import api_access, api_config, api_ledger
 from mainstay.core.access.problems import problem_response
 from mainstay.core.access.services import require
 from mainstay.domains.alerting import api as alerting
@@ -37,6 +37,7 @@ api = NinjaAPI(
 )
 api.add_router("/access", api_access.router)
 api.add_router("/ledger", api_ledger.router)
+api.add_router("/console", api_config.router)
 api.add_router("/estate", estate.router)
 api.add_router("/telemetry", telemetry.router)
 api.add_router("/alerting", alerting.router)
