@@ -20,7 +20,7 @@ DENSITY_COOKIE = "ms_density"
 SCOPE_COOKIE = "ms_scope"  # the number of an organisation: it names nobody
 
 
-_RECORD = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-|(?<=/)\d+/")
+_RECORD = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-|entries/\d+/")
 
 
 @dataclass(frozen=True)

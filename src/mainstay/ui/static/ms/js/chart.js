@@ -2,6 +2,7 @@
 // A gap stays a gap. The cursors of a page move together. Dragging zooms and asks for finer data.
 
 import uPlot from '../../vendor/uPlot.js';
+import { language, say } from './words.js';
 
 const RANGES = ['15m', '1h', '6h', '24h', '7d', '30d'];
 const HEIGHT = 150;
@@ -30,9 +31,9 @@ const bytes = (value) => {
   return `${scaled >= 100 || !step ? scaled.toFixed(0) : scaled.toPrecision(3)} ${UNITS[step]}`;
 };
 
-const clock = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit' });
-const clockSeconds = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit', second: '2-digit' });
-const day = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'short' });
+const clock = new Intl.DateTimeFormat(language, { hour: '2-digit', minute: '2-digit' });
+const clockSeconds = new Intl.DateTimeFormat(language, { hour: '2-digit', minute: '2-digit', second: '2-digit' });
+const day = new Intl.DateTimeFormat(language, { day: 'numeric', month: 'short' });
 
 /** Marks of the time axis: as fine as the distance between them, midnight as its date. */
 const instants = (_, marks, axis, space, distance) => marks.map((mark) => {
@@ -85,14 +86,14 @@ class Chart extends HTMLElement {
     head.append(this.name, make('span', 'ms-spring'), this.now);
     this.plotPlace = make('div', 'ms-chart-plot');
     this.plotPlace.setAttribute('role', 'img');
-    this.plotPlace.setAttribute('aria-label', `${this.getAttribute('label') || 'Chart'}: loading`);
+    this.plotPlace.setAttribute('aria-label', `${this.getAttribute('label') || say('chart')}: ${say('loading')}`);
     this.legend = make('p', 'ms-chart-legend');
-    this.summary = make('p', 'ms-chart-summary', 'Loading.');
+    this.summary = make('p', 'ms-chart-summary', say('loading'));
     this.tablePlace = make('div', 'ms-chart-table');
     this.tablePlace.hidden = true;
     this.tablePlace.tabIndex = 0;
     this.tablePlace.setAttribute('role', 'region');
-    this.tablePlace.setAttribute('aria-label', `${this.getAttribute('label') || 'Chart'} as a table`);
+    this.tablePlace.setAttribute('aria-label', `${this.getAttribute('label') || say('chart')}: ${say('as-table')}`);
     this.replaceChildren(head, this.plotPlace, this.legend, this.summary, this.tools(), this.tablePlace);
   }
 
@@ -102,16 +103,16 @@ class Chart extends HTMLElement {
       const button = make('button', '', range);
       button.type = 'button';
       button.dataset.range = range;
-      button.setAttribute('aria-label', `${this.getAttribute('label') || 'Chart'}: last ${range}`);
+      button.setAttribute('aria-label', `${this.getAttribute('label') || say('chart')}: ${say('last', { range })}`);
       button.addEventListener('click', () => { this.range = range; this.zoomed = null; this.load(); });
       bar.append(button);
     }
-    this.tableButton = make('button', '', 'Table');
-    this.tableButton.setAttribute('aria-label', 'Show as table');
+    this.tableButton = make('button', '', say('table'));
+    this.tableButton.setAttribute('aria-label', say('as-table'));
     this.tableButton.type = 'button';
     this.tableButton.setAttribute('aria-pressed', 'false');
     this.tableButton.addEventListener('click', () => this.toggleTable());
-    this.wholeButton = make('button', '', 'Undo zoom');
+    this.wholeButton = make('button', '', say('undo-zoom'));
     this.wholeButton.type = 'button';
     this.wholeButton.hidden = true;
     this.wholeButton.addEventListener('click', () => { this.zoomed = null; this.load(); });
@@ -145,7 +146,7 @@ class Chart extends HTMLElement {
   async fail(answer) {
     this.classList.add('ms-stale-values');
     const problem = answer && (answer.headers.get('Content-Type') || '').includes('json') ? await answer.json() : null;
-    this.summary.textContent = problem?.detail || 'The values cannot be read now; what you see is the last that was.';
+    this.summary.textContent = problem?.detail || say('values-unread');
   }
 
   draw(anew) {
@@ -230,11 +231,11 @@ class Chart extends HTMLElement {
   showTable() {
     const table = make('table', 'ms-table');
     const head = make('tr');
-    head.append(make('th', '', 'Time'), ...this.data.series.map((one) => make('th', 'ms-num', one.name)));
+    head.append(make('th', '', say('time')), ...this.data.series.map((one) => make('th', 'ms-num', one.name)));
     const body = make('tbody');
     for (let row = this.data.t.length - 1; row >= 0 && row > this.data.t.length - 200; row -= 1) {
       const line = make('tr');
-      line.append(make('td', '', new Date(this.data.t[row] * 1000).toLocaleString('en-GB')), ...this.data.series.map((one) => make('td', 'ms-num', spell(one.values[row], one.unit))));
+      line.append(make('td', '', new Date(this.data.t[row] * 1000).toLocaleString(language)), ...this.data.series.map((one) => make('td', 'ms-num', spell(one.values[row], one.unit))));
       body.append(line);
     }
     const top = make('thead');

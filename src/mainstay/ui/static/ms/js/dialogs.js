@@ -1,5 +1,7 @@
 // Native dialogs and menus: confirmation before an act, plan and report of a bulk act, the column on a phone.
 
+import { say } from './words.js';
+
 let confirmed = null;
 
 const askFirst = (event) => {
@@ -13,7 +15,7 @@ const askFirst = (event) => {
   event.stopImmediatePropagation();
   const dialog = document.getElementById('ms-confirm');
   dialog.querySelector('[data-ms-confirm-text]').textContent = text;
-  dialog.querySelector('[data-ms-confirm-yes]').textContent = event.submitter?.textContent.trim() || 'Go on';
+  dialog.querySelector('[data-ms-confirm-yes]').textContent = event.submitter?.textContent.trim() || say('go-on');
   dialog.returnValue = '';
   dialog.onclose = () => {
     if (dialog.returnValue !== 'yes') return;

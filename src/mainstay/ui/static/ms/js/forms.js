@@ -1,5 +1,7 @@
 // Every form that changes something carries the CSRF token and one idempotency key: a second click is the same request.
 
+import { say } from './words.js';
+
 const token = () => document.querySelector('meta[name="ms-csrf"]')?.content ?? '';
 
 /** @param {HTMLFormElement} form @param {string} name @param {string} value */
@@ -22,10 +24,10 @@ const copy = async (button) => {
   await navigator.clipboard.writeText(button.getAttribute('data-ms-copy'));
   button.setAttribute('data-ms-copied', '');
   const label = button.querySelector('.ms-hidden');
-  if (label) label.textContent = 'Copied';
+  if (label) label.textContent = say('copied');
 };
 
-const SENDS = { public: 'Send to the client', internal: 'Save internal note', co_managed: 'Save for both teams' };
+const SENDS = ['public', 'internal', 'co_managed'];
 
 /** Public and internal differ by colour, words and button: nobody sends a note to a client by mistake. */
 const dress = (form) => {
@@ -33,7 +35,7 @@ const dress = (form) => {
   const button = form?.querySelector('.ms-form-foot .ms-primary');
   if (!choice || !button) return;
   form.dataset.visibility = choice.value;
-  button.textContent = SENDS[choice.value] ?? button.textContent;
+  if (SENDS.includes(choice.value)) button.textContent = say(`send-${choice.value}`);
 };
 
 const compose = (button) => {

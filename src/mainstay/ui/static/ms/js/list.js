@@ -32,7 +32,7 @@ const show = (list) => {
   if (!bar) return;
   bar.hidden = !all && ids.size === 0;
   const count = all ? list.dataset.total : String(ids.size);
-  bar.querySelector('[data-ms-selected-count]').textContent = `${count} ${list.dataset.noun}${count === '1' ? '' : 's'} selected`;
+  bar.querySelector('[data-ms-selected-count]').textContent = count === '1' ? list.dataset.selectedOne : list.dataset.selectedMany.replace('{n}', count);
   bar.querySelector('[data-ms-select-all]').hidden = all || list.dataset.total === String(ids.size);
 };
 

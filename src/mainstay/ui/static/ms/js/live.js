@@ -2,6 +2,7 @@
 // A hidden tab closes the stream and asks for everything once when it is looked at again. Without a stream: every 15 s.
 
 import { refetch } from './refetch.js';
+import { language } from './words.js';
 
 const STALE_AFTER_MS = 30000;
 const POLL_MS = 15000;
@@ -47,7 +48,7 @@ const markStale = () => {
   if (!mark || !place || !mark.hidden) return;
   const at = new Date(lastContact);
   place.dateTime = at.toISOString();
-  place.textContent = at.toLocaleTimeString('en-GB', { hour: '2-digit', minute: '2-digit' });
+  place.textContent = at.toLocaleTimeString(language, { hour: '2-digit', minute: '2-digit' });
   mark.removeAttribute('hidden');
 };
 

@@ -1,5 +1,7 @@
 // Short notices. No error lives only here: the page that caused it stays as it is, and says more when asked again.
 
+import { say } from './words.js';
+
 const SHOWN_MS = 9000;
 
 /** @param {string} text @param {string} tone */
@@ -16,7 +18,7 @@ export const toast = (text, tone = 'info') => {
 /** The sentence of an error page, or the status when the answer has none. */
 const sentenceOf = (text, status) => {
   const page = new DOMParser().parseFromString(text || '', 'text/html');
-  return page.querySelector('.ms-error-detail')?.textContent.trim() || `The server answered ${status}. Nothing was changed.`;
+  return page.querySelector('.ms-error-detail')?.textContent.trim() || say('answered', { status });
 };
 
 export const startToasts = () => {
@@ -26,6 +28,6 @@ export const startToasts = () => {
     if (ctx.response.status !== 422 || ctx.target?.id === 'ms-dialog') toast(sentenceOf(ctx.text, ctx.response.status), 'critical');
   });
   document.addEventListener('htmx:error', (event) => {
-    if (event.detail.ctx && !event.detail.ctx.response) toast('The server cannot be reached. Nothing was changed.', 'critical');
+    if (event.detail.ctx && !event.detail.ctx.response) toast(say('unreachable'), 'critical');
   });
 };
