@@ -57,7 +57,7 @@ def withdraw_exception(*, actor: Actor, finding_id: UUID, clock: Clock) -> Findi
     one.state, one.exception_reason, one.exception_by = Finding.State.OPEN, "", ""
     one.exception_at, one.exception_until, one.exception_failing = None, None, []
     one.save(update_fields=["state", "exception_reason", "exception_by", "exception_at", "exception_until", "exception_failing"])
-    ledger.record(actor, "assurance.finding.withdrawn", one.id, clock=clock, body={"finding": one.key})
+    ledger.record(actor, "assurance.finding.exception_ended", one.id, clock=clock, body={"finding": one.key})
     _publish(actor, "finding.withdrawn", one, clock)
     return one
 

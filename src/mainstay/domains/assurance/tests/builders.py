@@ -79,9 +79,15 @@ def mapped(
 def inputs(*devices: Mapped, **what: object) -> Inputs:
     found = devices or (mapped(),)
     base = {
-        "run": "run-1", "tenant": "elm", "scope": Scope("device", "dev-1", "elm-ehr1"), "as_of": NOW, "window_from": NOW - timedelta(days=30),
-        "devices": found, "around": Around(NOW, tuple(one.system for one in found)), "software": "1",
-    }  # fmt: skip
+        "run": "run-1",
+        "tenant": "elm",
+        "scope": Scope("device", "dev-1", "elm-ehr1"),
+        "as_of": NOW,
+        "window_from": NOW - timedelta(days=30),
+        "devices": found,
+        "around": Around(NOW, tuple(one.system for one in found)),
+        "software": "1",
+    }
     return Inputs(**{**base, **what})  # type: ignore[arg-type]  # a test says what it changes
 
 
