@@ -24,6 +24,9 @@ ROW_OF: Mapping[str, str] = {
     "person_id": "access_person",
     "grant_id": "access_grant",
     "assignment_id": "access_assignment",
+    "audit_id": "assurance_audit_run",
+    "other_id": "assurance_audit_run",
+    "finding_id": "assurance_finding",
 }
 # Words out of a closed list, the same in every tenant: they name no row.
 WORDS: Mapping[str, str] = {

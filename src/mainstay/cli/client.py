@@ -73,6 +73,10 @@ class Client:
             if not after or left == 0:
                 return
 
+    def fetch(self, path: str) -> bytes:
+        """Return the answer of a reading operation as it is: a document whose bytes matter."""
+        return self._send("GET", path).content
+
     def download(self, path: str, file: Path) -> int:
         """Write the answer of a POST into a file, whole or not at all. Returns its size in bytes."""
         fresh = file.with_name(f".{file.name}.part")

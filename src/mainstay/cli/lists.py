@@ -60,19 +60,19 @@ token = typer.Typer(no_args_is_help=True, help="Tokens for programs.")
 def register(app: typer.Typer) -> None:
     """Add the commands to the command line."""
     for listed in LISTS:
-        app.command(listed.name, help=listed.help)(_command(listed))
+        app.command(listed.name, help=listed.help)(list_command(listed))
     app.command("whoami")(whoami)
-    ledger.command("list", help=ENTRIES.help)(_command(ENTRIES))
+    ledger.command("list", help=ENTRIES.help)(list_command(ENTRIES))
     ledger.command("export")(export)
     ledger.command("verify")(verify)
-    token.command("list", help=TOKENS.help)(_command(TOKENS))
+    token.command("list", help=TOKENS.help)(list_command(TOKENS))
     token.command("create")(create_token)
     token.command("revoke")(revoke_token)
     app.add_typer(ledger, name="ledger")
     app.add_typer(token, name="token")
 
 
-def _command(listed: Listed) -> Any:
+def list_command(listed: Listed) -> Any:
     """Return the command that shows a list."""
 
     def show(

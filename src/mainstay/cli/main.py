@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from mainstay.cli import backup, configuration, demo, doctor, growth, lists, operations, processes, sla, trust
+from mainstay.cli import audit, backup, configuration, demo, doctor, growth, lists, operations, processes, sla, trust
 from mainstay.cli.problems import exit_with
 
 app = typer.Typer(no_args_is_help=True, add_completion=True, pretty_exceptions_enable=False, help=__doc__)
@@ -14,6 +14,7 @@ lists.register(app)
 growth.register(app)
 operations.register(app)
 trust.register(app)
+audit.register(app)
 sla.register(app)
 backup.register(app)
 configuration.register(app)

@@ -6,6 +6,7 @@ from mainstay.console import api as console_api
 from mainstay.console import pages as console_pages
 from mainstay.core.access import pages as access_pages
 from mainstay.domains.alerting import pages as alerting_pages
+from mainstay.domains.assurance import pages as assurance_pages
 from mainstay.domains.automation import pages as automation_pages
 from mainstay.domains.desk import pages as desk_pages
 from mainstay.domains.estate import pages as estate_pages
@@ -20,5 +21,6 @@ urlpatterns = [
     path("", include((alerting_pages.urlpatterns, "alerting"))),
     path("", include((desk_pages.urlpatterns, "desk"))),
     path("", include((automation_pages.urlpatterns, "automation"))),
+    path("", include((assurance_pages.urlpatterns, "assurance"))),
     path("", include((console_pages.urlpatterns, "console"))),
 ]

@@ -17,15 +17,16 @@ from mainstay.core.access.fields import FieldSealer
 from mainstay.core.jobs import outbox, schedules, worker
 from mainstay.core.ledger import sealing, sequencer
 from mainstay.domains.alerting import tasks as alerting_tasks
+from mainstay.domains.assurance import tasks as assurance_tasks
 from mainstay.domains.automation import tasks as automation_tasks
 from mainstay.domains.automation.services import ports
 from mainstay.domains.desk import tasks as desk_tasks
 from mainstay.engines.layout import Layout
-from mainstay.flows import alert_to_incident, finding_to_incident, incident_to_action, run_to_incident
+from mainstay.flows import alert_to_incident, audit_finding_to_ticket, finding_to_incident, incident_to_action, run_to_incident
 
 CONSUMERS: dict[str, tuple[outbox.Consumer, ...]] = {
     "unit.changed": (alerting_tasks.on_device_event,),
-    "facts.changed": (alerting_tasks.on_device_event,),
+    "facts.changed": (alerting_tasks.on_device_event, assurance_tasks.on_facts_changed),
     "device.enrolled": (alerting_tasks.on_device_event,),
     "device.quarantined": (alerting_tasks.on_device_event,),
     "device.released": (alerting_tasks.on_device_event,),
@@ -37,6 +38,7 @@ CONSUMERS: dict[str, tuple[outbox.Consumer, ...]] = {
     "incident.opened": (incident_to_action.consider_healing,),
     "incident.reopened": (incident_to_action.consider_healing,),
     "healing.declined": (incident_to_action.hand_over_declined,),
+    "finding.ticket_asked": (audit_finding_to_ticket.open_ticket,),
     "run.succeeded": (run_to_incident.resolve_healed,),
     "run.failed": (run_to_incident.hand_over_failed,),
 }
@@ -61,6 +63,7 @@ def loops() -> dict[str, worker.Loop]:
         "sequencer": sealer_of_log.run,
         "alerting": _blocking(alerting_tasks.run_ticks),
         "runs": worker.ticking(automation_tasks.SWEEP_S, automation_tasks.sweep_runs),
+        "audits": worker.ticking(assurance_tasks.SWEEP_S, assurance_tasks.sweep),
         "clocks": worker.ticking(1.0, desk_tasks.sweep),
         "schedules": worker.ticking(5.0, schedules.fire_due),
     }

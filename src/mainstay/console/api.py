@@ -17,6 +17,7 @@ from mainstay.console import api_access, api_config, api_ledger
 from mainstay.core.access.problems import problem_response
 from mainstay.core.access.services import require
 from mainstay.domains.alerting import api as alerting
+from mainstay.domains.assurance import api as assurance
 from mainstay.domains.automation import api as automation
 from mainstay.domains.desk import api as desk
 from mainstay.domains.estate import api as estate
@@ -43,6 +44,7 @@ api.add_router("/telemetry", telemetry.router)
 api.add_router("/alerting", alerting.router)
 api.add_router("/desk", desk.router)
 api.add_router("/automation", automation.router)
+api.add_router("/assurance", assurance.router)
 
 
 def on_problem(request: HttpRequest, problem: MainstayError | type[MainstayError]) -> HttpResponse:
