@@ -24,6 +24,8 @@ WITHOUT_WALL: Mapping[str, str] = {
     "estate_refusal": "counts of refused agent requests, most of which have no tenant",
     "estate_route": "which tenant a device key or an enrolment code belongs to: read to find it",
     "telemetry_intake_health": "how the spools of the installation's processes do",
+    "telemetry_rollup": "how far rollups are computed, for all tenants at once",
+    "telemetry_rollup_dirty": "which hours are to be computed again, for all tenants at once",
     "telemetry_schema": "versions of the engine's tables",
     "automation_signerkey": "public halves of the installation's own keys",
     "mfa_authenticator": "factors of accounts (allauth)",

@@ -66,4 +66,6 @@ SHAPES: dict[Table, Shape] = {
     ),
 }  # fmt: skip
 
-TENANT_TABLES = tuple(f"mainstay.{shape.name}" for shape in SHAPES.values())
+# Computed in the engine, never sent: they have no place in the spool.
+ROLLUPS = ("samples_5m", "samples_1h")
+TENANT_TABLES = tuple(f"mainstay.{name}" for name in (*(shape.name for shape in SHAPES.values()), *ROLLUPS))

@@ -25,6 +25,7 @@ Column = Sequence[object]
 
 _INSERT_SETTINGS = {"async_insert": 0, "insert_deduplicate": 1, "max_insert_block_size": 1_048_576}
 _TIMEOUT_S = 30
+_COMPUTE_S = 25
 # Answers of the engine that say "these bytes are wrong": sending them again would get the same answer for ever. Every other
 # error (memory, parts, a missing table, a full disk) may pass, so the batch stays where it is and is tried again.
 _REFUSED_CODES = frozenset({
@@ -69,6 +70,20 @@ class Engine:
         """Run a statement of a DDL file. Errors: Unavailable."""
         try:
             self._connected().command(statement)
+        except (ClickHouseError, OSError) as error:
+            raise self._failed(error) from error
+
+    def compute(self, statement: Statement, parameters: Mapping[str, Parameter]) -> None:
+        """Run a statement that computes rows from rows, for all tenants. Errors: Unavailable."""
+        try:
+            self._connected().command(statement, parameters=dict(parameters), settings={"max_execution_time": _COMPUTE_S})
+        except (ClickHouseError, OSError) as error:
+            raise self._failed(error) from error
+
+    def look(self, statement: Statement, parameters: Mapping[str, Parameter]) -> list[tuple[object, ...]]:
+        """Read the engine's own catalogue, which holds no tenant's data. Errors: Unavailable."""
+        try:
+            return [tuple(row) for row in self._connected().query(statement, parameters=dict(parameters)).result_rows]
         except (ClickHouseError, OSError) as error:
             raise self._failed(error) from error
 

@@ -1,5 +1,7 @@
 """What must be known about streams of signals in order to count each batch once and each series under one id."""
 
+from datetime import datetime
+
 from django.db import models
 
 from mainstay.core.tenancy.models import TenantOwned
@@ -80,6 +82,23 @@ class IntakeHealth(models.Model):
 
     class Meta:
         db_table = "telemetry_intake_health"
+
+
+class Rollup(models.Model):
+    """How far a tier is computed; one engine serves all tenants, so there is no tenant here."""
+
+    tier: "models.CharField[str, str]" = models.CharField(max_length=2, primary_key=True)
+    through_at = models.DateTimeField()
+
+
+class RollupDirty(models.Model):
+    """An hour in which rows arrived after it was computed: it is computed again."""
+
+    hour: "models.DateTimeField[datetime, datetime]" = models.DateTimeField(primary_key=True)
+    marked_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "telemetry_rollup_dirty"
 
 
 class TelemetrySchema(models.Model):

@@ -20,6 +20,29 @@ GROUP BY series, bucket
 ORDER BY series, bucket
 """)
 
+
+def _rolled(table: str) -> Statement:
+    """The same over five-minute or hourly rows; a bucket that was computed again counts once, by its newest computation."""
+    return Statement(
+        """
+SELECT series, bucket, min(low) AS low, max(high) AS high, argMax(last, last_ts) AS last
+FROM (
+    SELECT series, ts, argMax(r.min, ver) AS low, argMax(r.max, ver) AS high, argMax(r.last, ver) AS last,
+        argMax(r.last_ts, ver) AS last_ts, intDiv(toUnixTimestamp64Milli(ts) - 1, {step_ms:Int64}) AS bucket
+    FROM mainstay.TABLE AS r
+    WHERE tenant IN {tenants:Array(UInt32)} AND series IN {series:Array(UInt64)}
+        AND ts > fromUnixTimestamp64Milli({from_ms:Int64}) AND ts <= fromUnixTimestamp64Milli({to_ms:Int64})
+    GROUP BY series, ts
+)
+GROUP BY series, bucket
+ORDER BY series, bucket
+""".replace("TABLE", table)
+    )
+
+
+BUCKETS_5M = _rolled("samples_5m")
+BUCKETS_1H = _rolled("samples_1h")
+
 LATEST = Statement("""
 SELECT series, toUnixTimestamp64Milli(max(ts)) AS at_ms, argMax(value, (ts, value)) AS last
 FROM mainstay.samples
@@ -54,4 +77,12 @@ COUNT_SAMPLES = Statement("""
 SELECT count() AS n FROM mainstay.samples WHERE tenant IN {tenants:Array(UInt32)}
 """)
 
-ALL = {"buckets": BUCKETS, "latest": LATEST, "trends": TRENDS, "logs": LOGS, "count_samples": COUNT_SAMPLES}
+ALL = {
+    "buckets": BUCKETS,
+    "buckets_5m": BUCKETS_5M,
+    "buckets_1h": BUCKETS_1H,
+    "latest": LATEST,
+    "trends": TRENDS,
+    "logs": LOGS,
+    "count_samples": COUNT_SAMPLES,
+}

@@ -22,6 +22,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from mainstay.domains.telemetry.models.columns import SHAPES, Table
+from mainstay.domains.telemetry.rules.tiers import FIVE_S
 from mainstay.domains.telemetry.rules.windows import DAY_MS
 from mainstay.domains.telemetry.services.spool import Position, Spool, Stored, quarantine
 from mainstay.kernel.errors import Invalid, Unavailable
@@ -53,6 +54,7 @@ class Batch:
     arrow: bytes
     records: tuple[Stored, ...] = ()
     days: tuple[int, ...] | None = None
+    windows: tuple[int, ...] = ()
 
     def alone(self, spool_id: str) -> Iterator["tuple[Stored, Batch]"]:
         """Yield each record with an insert of its own, limited to the same days."""
@@ -74,12 +76,23 @@ class State:
 
 
 class Drainer:
-    """Empties one spool. One instance per spool, in one thread. `report` hears the state after every attempt."""
+    """Empties one spool. One instance per spool, in one thread.
 
-    def __init__(self, spool: Spool, sink: Sink, report: Callable[[State], None] = lambda _state: None) -> None:
+    `report` hears the state after every attempt; `stored` hears the five-minute windows (Unix seconds) whose samples
+    were stored, before the cut is confirmed, and may raise Unavailable to have it tried again.
+    """
+
+    def __init__(
+        self,
+        spool: Spool,
+        sink: Sink,
+        report: Callable[[State], None] = lambda _state: None,
+        stored: Callable[[Sequence[int]], None] = lambda _windows: None,
+    ) -> None:
         self._spool = spool
         self._sink = sink
         self._report = report
+        self._stored = stored
         self._state = State()
         self._cursor = _Cursor(spool.folder / "cursor.json")
         self._since: float | None = None
@@ -105,6 +118,7 @@ class Drainer:
         done = 0
         for batch in batches(self._readable(end), self._spool.id):
             self._insert(batch)
+            self._stored(batch.windows)
             done += batch.rows
         self._cursor.confirm()
         self._spool.forget_before(self._cursor.start)
@@ -225,7 +239,7 @@ def batches(stored: Iterator[Stored], spool_id: str) -> Iterator[Batch]:
         rows = _rows(shape.schema, records)
         for number, (part, days) in enumerate(_parts(rows, shape.day)):
             token = f"{spool_id}-{records[0].batch_id}-{table:d}-{number}"
-            yield Batch(shape.name, token, part.num_rows, _file_bytes(part), tuple(records), days)
+            yield Batch(shape.name, token, part.num_rows, _file_bytes(part), tuple(records), days, _windows(part, table))
 
 
 def _rows(schema: pa.Schema, records: Sequence[Stored]) -> pa.Table:
@@ -242,6 +256,13 @@ def _parts(rows: pa.Table, day: str | None) -> Iterator[tuple[pa.Table, tuple[in
     for at in range(0, len(distinct), PARTITIONS_MAX):
         chosen = distinct[at : at + PARTITIONS_MAX]
         yield rows.filter(pa.array(np.isin(days, chosen))), tuple(int(one) for one in chosen)
+
+
+def _windows(rows: pa.Table, table: Table) -> tuple[int, ...]:
+    if table is not Table.SAMPLES:
+        return ()
+    stamps = rows.column("ts").combine_chunks().cast(pa.int64()).to_numpy(zero_copy_only=False)
+    return tuple(int(window) * FIVE_S for window in np.unique(stamps // (FIVE_S * 1000)))
 
 
 def _days(rows: pa.Table, day: str) -> "npt.NDArray[np.int64]":

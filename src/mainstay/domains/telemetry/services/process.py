@@ -7,6 +7,7 @@ import fcntl
 import logging
 import os
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,8 +15,10 @@ from django.db import DatabaseError, close_old_connections, connection
 
 from mainstay.domains.telemetry.models.engine import Engine
 from mainstay.domains.telemetry.queries.engine import engine
+from mainstay.domains.telemetry.rules import tiers
 from mainstay.domains.telemetry.services.drain import Drainer, State
 from mainstay.domains.telemetry.services.health import Reporter
+from mainstay.domains.telemetry.services.rollups import mark_late
 from mainstay.domains.telemetry.services.schema import apply_schema
 from mainstay.domains.telemetry.services.spool import Spool
 from mainstay.kernel.clock import SystemClock
@@ -97,8 +100,22 @@ def _drain(spool: Spool, sink: Engine, reporter: Reporter, stop: threading.Event
         reporter.tell(state, drainer.lag_rows())
         close_old_connections()
 
-    drainer = Drainer(spool, sink, tell)
+    drainer = Drainer(spool, sink, tell, _note_late)
     drainer.run(stop)
+
+
+def _note_late(windows: Sequence[int]) -> None:
+    """Mark the hours whose rollups were computed before these samples came. Errors: Unavailable while the database is away."""
+    clock = SystemClock()
+    now = int(clock.now().timestamp())
+    late = {tiers.hour_of(window) for window in windows if tiers.is_late(window, now=now)}
+    if not late:
+        return
+    try:
+        mark_late(late, clock=clock)
+    except DatabaseError as error:
+        connection.close()
+        raise Unavailable("telemetry.late_unmarked", "The database does not answer; late samples wait for it.") from error
 
 
 def _make_tables(sink: Engine) -> str:
