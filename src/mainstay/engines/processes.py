@@ -94,6 +94,9 @@ class Installation:
             "MALLOC_ARENA_MAX": "2",
             "MALLOC_MMAP_THRESHOLD_": "131072",
             "MALLOC_TRIM_THRESHOLD_": "262144",
+            # The same for Arrow's own pool; and no threads of linear algebra, which nothing here uses.
+            "ARROW_DEFAULT_MEMORY_POOL": "system",
+            "OPENBLAS_NUM_THREADS": "1",
         }
         if process in ("agent", "helper"):
             return common | {
