@@ -120,6 +120,7 @@ def test_a_firewall_that_drops_by_default_is_active() -> None:
         "kind": "nftables",
         "rules": 1,
         "input_policy": "drop",
+        "input_default": "drop",
     }
     assert network.parse_iptables("*filter\n:INPUT ACCEPT [0:0]\nCOMMIT\n")["active"] is False
 
