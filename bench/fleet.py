@@ -49,7 +49,7 @@ def _join(installation: Installation, state: Path, code: str) -> subprocess.Pope
 
 
 def _all_seen(installation: Installation) -> bool | None:
-    seen = [row for row in installation.items("devices", "--where", "n=200") if row.get("seen")]
+    seen = [row for row in installation.items("devices", "--limit", "200") if row.get("seen")]
     return True if len(seen) > DEVICES else None
 
 
