@@ -25,7 +25,7 @@ from mainstay.engines.status import supervisor_pid
 from mainstay.kernel.errors import Conflict, Unavailable
 
 UNIT = "demod"
-READY_S, STORY_S = 180, 90
+READY_S, STORY_S = 1200, 90
 PORT = 8090
 MARK = "demo.installation"
 
