@@ -83,8 +83,8 @@ def test_the_size_of_an_rsa_key_is_that_of_its_modulus() -> None:
 
 def test_only_everything_without_a_password_is_everything_without_a_password() -> None:
     text = (
-        "Defaults env_reset\n%sudo ALL=(ALL:ALL) ALL\ntara ALL=(ALL) NOPASSWD: /usr/bin/uptime, \\\n  /usr/bin/id\ntara ALL=(ALL) NOPASSWD: ALL\n"
-        "backup ALL=(root) NOPASSWD: ALL\n"
+        "Defaults env_reset\n%sudo ALL=(ALL:ALL) ALL\ntara ALL=(ALL) NOPASSWD: /usr/bin/uptime, \\\n  /usr/bin/id\n"
+        "tara ALL=(ALL) NOPASSWD: ALL\nbackup ALL=(root) NOPASSWD: ALL\n"
     )
 
     found = privilege.parse_rules(text, "/etc/sudoers", PEOPLE)
