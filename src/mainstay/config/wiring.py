@@ -21,6 +21,7 @@ from mainstay.domains.assurance import tasks as assurance_tasks
 from mainstay.domains.automation import tasks as automation_tasks
 from mainstay.domains.automation.services import ports
 from mainstay.domains.desk import tasks as desk_tasks
+from mainstay.domains.telemetry import tasks as telemetry_tasks
 from mainstay.engines.layout import Layout
 from mainstay.flows import alert_to_incident, audit_finding_to_ticket, finding_to_incident, incident_to_action, run_to_incident
 
@@ -65,6 +66,8 @@ def loops() -> dict[str, worker.Loop]:
         "runs": worker.ticking(automation_tasks.SWEEP_S, automation_tasks.sweep_runs),
         "audits": worker.ticking(assurance_tasks.SWEEP_S, assurance_tasks.sweep),
         "clocks": worker.ticking(1.0, desk_tasks.sweep),
+        "rollups": worker.ticking(telemetry_tasks.ROLLUP_EVERY_S, telemetry_tasks.roll_up),
+        "retention": worker.ticking(telemetry_tasks.RETENTION_EVERY_S, telemetry_tasks.drop_expired),
         "schedules": worker.ticking(5.0, schedules.fire_due),
     }
 
