@@ -60,7 +60,9 @@ class Ledger:
 
     def append(self, act: str, obj: str, commitment: bytes | str) -> Leaf:
         body = commitment if isinstance(commitment, str) else ""
-        leaf = Leaf(self.vkey.name, self.tree.size, "2026-01-01T00:00:00.000Z", act, "s:worker", f"automation.command:{obj}", "ok", "job", body)
+        leaf = Leaf(
+            self.vkey.name, self.tree.size, "2026-01-01T00:00:00.000Z", act, "s:worker", f"automation.command:{obj}", "ok", "job", body
+        )
         self.tree.append(merkle.leaf_hash(leaf.encode()))
         return leaf
 

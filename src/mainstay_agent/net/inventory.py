@@ -6,6 +6,7 @@ Invariant: only a group whose content changed is sent; the hash over all groups 
 """
 
 import hashlib
+import io
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -28,7 +29,7 @@ RUNNING = {"unknown": "running"}
 class Collects(Protocol):
     """Takes facts: each answer has `group`, `collected_at`, and `value` or `unknown`."""
 
-    def collect(self, groups: Sequence[str]) -> list[Mapping[str, object]]: ...
+    def collect(self, groups: Sequence[str]) -> Iterable[Mapping[str, object]]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +38,9 @@ class InChild:
 
     launcher: Launcher
 
-    def collect(self, groups: Sequence[str]) -> list[Mapping[str, object]]:
+    def collect(self, groups: Sequence[str]) -> Iterator[Mapping[str, object]]:
         outcome = self.launcher.launch(INVENTORY, {"params": {"groups": list(groups)}, "service": None})
-        return list(parse_answers(outcome.output))
+        return parse_answers(outcome.output)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,18 +50,20 @@ class ThroughHelper:
     helper: Asks
     here: Collects
 
-    def collect(self, groups: Sequence[str]) -> list[Mapping[str, object]]:
+    def collect(self, groups: Sequence[str]) -> Iterator[Mapping[str, object]]:
         needing = [name for name in groups if GROUPS[name].needs_root]
         plain = [name for name in groups if not GROUPS[name].needs_root]
-        asked = [answer for at in range(0, len(needing), ASK_MAX) for answer in self._asked(needing[at : at + ASK_MAX])]
-        return asked + (list(self.here.collect(plain)) if plain else [])
+        for at in range(0, len(needing), ASK_MAX):
+            yield from self._asked(needing[at : at + ASK_MAX])
+        if plain:
+            yield from self.here.collect(plain)
 
-    def _asked(self, groups: list[str]) -> list[Mapping[str, object]]:
+    def _asked(self, groups: list[str]) -> Iterable[Mapping[str, object]]:
         try:
             answer = self.helper.ask("collect", {"groups": [*groups]})
         except (ConnectionError, Rejected):
-            return list(self.here.collect(groups))
-        return list(parse_answers(str(answer.get("output", "")).encode()))
+            return self.here.collect(groups)
+        return parse_answers(str(answer.get("output", "")).encode())
 
 
 @dataclass(slots=True)
@@ -94,15 +97,21 @@ class Inventory:
     def take(self, names: Sequence[str]) -> int:
         now = self.clock.boot_ms()
         self._due_ms |= dict.fromkeys(names, now + RETRY_MS)
-        answers = {str(answer.get("group")): answer for answer in self.collects.collect(names)}
-        changed = 0
-        for name in names:
-            answer = answers.get(name, {"collected_at": self.clock.wall_ms() // 1000, "unknown": "timeout"})
-            changed += self._keep(name, answer)
-            # A tenth of the period either way: groups that start together drift apart.
-            period_ms = GROUPS[name].period_s * 1000 if answer.get("unknown") != "timeout" else RETRY_MS
-            self._due_ms[name] = now + int(period_ms * self.draw(0.9, 1.1))
-        return changed
+        missing, changed = list(names), 0
+        # One answer after the other: all of them at once would be the largest thing that this process ever holds.
+        for answer in self.collects.collect(names):
+            name = str(answer.get("group"))
+            if name in missing:
+                missing.remove(name)
+                changed += self._settle(name, answer, now)
+        silent = {"collected_at": self.clock.wall_ms() // 1000, "unknown": "timeout"}
+        return changed + sum(self._settle(name, silent, now) for name in missing)
+
+    def _settle(self, name: str, answer: Mapping[str, object], now: int) -> bool:
+        # A tenth of the period either way: groups that start together drift apart.
+        period_ms = GROUPS[name].period_s * 1000 if answer.get("unknown") != "timeout" else RETRY_MS
+        self._due_ms[name] = now + int(period_ms * self.draw(0.9, 1.1))
+        return self._keep(name, answer)
 
     def want(self, names: Iterable[str]) -> None:
         """The server misses groups: send what we hold, or take what we do not."""
@@ -128,9 +137,9 @@ class Inventory:
 
 def parse_answers(output: bytes) -> Iterator[Mapping[str, object]]:
     """Read the lines that the collecting program printed; a line that was cut off is left out."""
-    for line in output.decode("utf-8", "replace").splitlines():
+    for line in io.BytesIO(output):
         try:
-            answer = json.loads(line)
+            answer = json.loads(line.decode("utf-8", "replace"))
         except ValueError:
             continue
         if isinstance(answer, dict):

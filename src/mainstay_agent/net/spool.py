@@ -172,7 +172,8 @@ class Spool:
             rows = self._database.execute("SELECT id, body FROM line ORDER BY id LIMIT ?", (limit,)).fetchall()
             if not rows:
                 return None
-            numbered = self._number("logs", [json.loads(body) for _, body in rows])
+            # What is kept is JSON already: reading it in only to write it again would double what this process ever holds.
+            numbered = self._number_text("logs", f"[{','.join(body for _, body in rows)}]")
             self._database.execute("DELETE FROM line WHERE id <= ?", (rows[-1][0],))
         return numbered
 
@@ -182,7 +183,8 @@ class Spool:
             rows = self._database.execute("SELECT name, body FROM fact WHERE is_waiting = 1 ORDER BY name LIMIT ?", (limit,)).fetchall()
             if not rows:
                 return None
-            numbered = self._number("facts", {"groups": {name: json.loads(body) for name, body in rows}, "hash": digest})
+            groups = ",".join(f"{json.dumps(name)}:{body}" for name, body in rows)
+            numbered = self._number_text("facts", f'{{"groups":{{{groups}}},"hash":{json.dumps(digest)}}}')
             self._database.executemany("UPDATE fact SET is_waiting = 0 WHERE name = ?", [(name,) for name, _ in rows])
         return numbered
 
@@ -241,8 +243,10 @@ class Spool:
             self._gap(stream, from_ms, to_ms, count, reason)
 
     def _number(self, stream: str, data: object) -> Numbered:
+        return self._number_text(stream, json.dumps(data, separators=(",", ":"), ensure_ascii=False, allow_nan=False))
+
+    def _number_text(self, stream: str, body: str) -> Numbered:
         seq = int(self._meta(f"seq:{stream}") or 0) + 1
-        body = json.dumps(data, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
         self._set_meta(f"seq:{stream}", str(seq))
         self._database.execute("INSERT INTO outbox VALUES (?, ?, ?, ?)", (stream, seq, self._clock.wall_ms(), body))
         return Numbered(stream, seq, body)
