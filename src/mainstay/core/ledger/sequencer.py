@@ -14,7 +14,7 @@ import logging
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -45,6 +45,8 @@ POLL_S = 0.2
 GATHER_S = 0.1
 ANCHOR_EVERY = timedelta(seconds=60)
 CHECK_EVERY = timedelta(hours=1)
+LOOK_EVERY = timedelta(seconds=10)
+UNSEQUENCED_AFTER = timedelta(seconds=60)
 _LOCK_SPACE = 0x6D73  # "ms": advisory locks of the ledger, apart from anybody else's
 _HASH_BYTES = 32
 
@@ -73,6 +75,8 @@ class Sequencer:
         self._checks_due = self._clock.now()
         self._unchecked: list[UUID] = []
         self._refused: set[int] = set()
+        self._looks_due = self._clock.now()
+        self._first_in_queue: dict[UUID, tuple[int, datetime]] = {}
 
     # --- the loop ------------------------------------------------------------------------------------------------------
 
@@ -111,6 +115,9 @@ class Sequencer:
         """Sequence one batch of every log that has entries waiting, sign, anchor when due. Returns the number of new leaves."""
         count = sum(self.commit_batch(tenant) for tenant in self._waiting_tenants())
         self.sign_committed()
+        if self._clock.now() >= self._looks_due:
+            self._looks_due = self._clock.now() + LOOK_EVERY
+            self.close_stuck()
         if self._clock.now() >= self._anchors_due:
             self._anchors_due = self._clock.now() + ANCHOR_EVERY
             self._write_anchors()
@@ -243,6 +250,23 @@ class Sequencer:
                 "UPDATE ledger_log SET state = 'read_only', state_reason = %s WHERE tenant = %s AND state = 'open'", [reason, tenant]
             )
         logger.critical("the ledger of tenant %s is read-only: %s", tenant, reason)
+
+    def close_stuck(self) -> None:
+        """Close the logs whose first waiting entry has been passed over for a minute: it cannot have come through `record`.
+
+        The time counts from when this sequencer first saw it at the head of the queue: a minute in which none ran is no fault.
+        """
+        now = self._clock.now()
+        heads = self._database.execute(
+            "SELECT p.tenant, min(p.entry_id) FROM ledger_pending p JOIN ledger_log l ON l.tenant = p.tenant AND l.state = 'open'"
+            " GROUP BY p.tenant"
+        ).fetchall()
+        held, self._first_in_queue = self._first_in_queue, {}
+        for tenant, entry_id in heads:
+            seen, since = held.get(tenant, (entry_id, now))
+            self._first_in_queue[tenant] = (entry_id, since if seen == entry_id else now)
+            if seen == entry_id and now - since > UNSEQUENCED_AFTER:
+                self.close_for_writing(tenant, f"unsequenced at entry {entry_id}: it has no leaf after {UNSEQUENCED_AFTER.seconds} s")
 
     # --- signatures ----------------------------------------------------------------------------------------------------
 

@@ -169,7 +169,8 @@ def test_a_queue_row_planted_for_a_sequenced_entry_does_not_stop_the_log(log: Lo
     assert log.rows("SELECT 1 FROM ledger_pending WHERE tenant = %s", log.tenant) == []
 
 
-def test_a_planted_entry_without_a_valid_leaf_stays_waiting_and_does_not_stop_the_log(log: LogUnderTest) -> None:
+def plant(log: LogUnderTest) -> int:
+    """Write, past `record`, an entry that has no valid leaf; return its id."""
     with psycopg.connect(log.postgres.url("app")) as planted:
         planted.execute("SELECT set_config('app.tenant', %s, true)", [str(log.tenant)])
         [bad] = planted.execute(
@@ -178,6 +179,39 @@ def test_a_planted_entry_without_a_valid_leaf_stays_waiting_and_does_not_stop_th
             [log.tenant],
         ).fetchone()
         planted.execute("INSERT INTO ledger_pending (entry_id, tenant) VALUES (%s, %s)", [bad, log.tenant])
+    return int(bad)
+
+
+def state(log: LogUnderTest) -> tuple[object, ...]:
+    return log.rows("SELECT state, state_reason FROM ledger_log WHERE tenant = %s", log.tenant)[0]
+
+
+def test_an_entry_that_waits_for_its_leaf_for_more_than_a_minute_closes_its_log(log: LogUnderTest) -> None:
+    bad = plant(log)
+    with log.sequencer() as sequencer:
+        sequencer.once()
+        log.clock.forward(seconds=60)
+        sequencer.once()
+        at_a_minute = state(log)
+        log.clock.forward(seconds=10)
+        sequencer.once()
+
+    assert at_a_minute == ("open", "")
+    assert state(log) == ("read_only", f"unsequenced at entry {bad}: it has no leaf after 60 s")
+
+
+def test_entries_that_waited_while_no_sequencer_ran_close_nothing(log: LogUnderTest) -> None:
+    log.record()
+    log.clock.forward(hours=2)
+
+    log.sequence()
+    log.sequence()
+
+    assert state(log) == ("open", "")
+
+
+def test_a_planted_entry_without_a_valid_leaf_stays_waiting_and_does_not_stop_the_log(log: LogUnderTest) -> None:
+    bad = plant(log)
     [good] = log.record()
 
     log.sequence()
