@@ -21,7 +21,7 @@ from procrastinate.contrib.django import DjangoApp
 from procrastinate.contrib.django.utils import connector_params
 from procrastinate.jobs import Job
 
-from mainstay.core.jobs import rules
+from mainstay.core.jobs import ledger_watch, rules
 from mainstay.core.jobs.queue import TASKS, Task
 from mainstay.core.jobs.sweep import DEAD_AFTER_S, SWEEP_S, sweep
 from mainstay.kernel.clock import Clock, SystemClock
@@ -64,13 +64,18 @@ def run(loops: Mapping[str, Loop], *, concurrency: int = 4) -> int:
     Must be called in the main thread. What has not stopped after some seconds is named and left to the end of the process.
     """
     connections.settings["default"] |= {"CONN_MAX_AGE": CONNECTION_AGE_S, "CONN_HEALTH_CHECKS": True}
-    parts = _Parts({**loops, "jobs": ticking(SWEEP_S, sweep), "queue": working_off_queue(concurrency)})
+    parts = _Parts({**loops, "jobs": ticking(SWEEP_S, _look_after), "queue": working_off_queue(concurrency)})
     before = {number: signal.signal(number, lambda *_: parts.ended.set()) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         return parts.run()
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _look_after(clock: Clock) -> None:
+    sweep(clock)
+    ledger_watch.look(clock)
 
 
 class _Parts:
