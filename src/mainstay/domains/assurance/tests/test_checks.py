@@ -307,3 +307,11 @@ def test_every_row_of_the_specification_is_in_the_catalogue() -> None:
 
 def test_a_laptop_without_encryption_is_critical() -> None:
     assert (CATALOGUE["ENC-01"].severity_for("laptop"), CATALOGUE["ENC-01"].severity_for("server")) == ("critical", "high")
+
+
+def test_a_folder_that_is_bound_elsewhere_is_no_second_disk() -> None:
+    mounts = [{"mount": mount, "device": "/dev/sda2", "encrypted": False} for mount in ("/srv/bound", "/")]
+
+    result = judge("ENC-01", host(changed({"disk_encryption": {"mounts": mounts}})))
+
+    assert (result.failing, result.total) == (("/",), 1)

@@ -26,7 +26,7 @@ _DAY_S = 86_400
 def enc_01(host: Host) -> Result:
     groups = ("disk_encryption",)
     body = host.group("disk_encryption")
-    mounts = [one for one in rows(body, "mounts") if text(one, "mount") not in _BOOT and not text(one, "device").startswith("/dev/loop")]
+    mounts = _data_mounts(body)
     if not mounts:
         raise NotKnown("nothing_seen", "disk_encryption")
     evidence = host.declared.get("disk_encryption_evidence")
@@ -37,6 +37,15 @@ def enc_01(host: Host) -> Result:
     plain = [text(one, "mount") for one in mounts if flag(one, "encrypted") is False]
     good = f"All {len(mounts)} file systems with data lie on encrypted disks."
     return counted("ENC-01", groups, total=len(mounts), failing=plain, good=good, bad="Readable from the bare disk:")
+
+
+def _data_mounts(body: JsonObject) -> list[JsonObject]:
+    """Return the mounts with data, each device once (its shortest mount): a folder that is bound elsewhere is no second disk."""
+    found: dict[str, JsonObject] = {}
+    for one in sorted(rows(body, "mounts"), key=lambda row: (len(text(row, "mount")), text(row, "mount"))):
+        if text(one, "mount") not in _BOOT and not text(one, "device").startswith("/dev/loop"):
+            found.setdefault(text(one, "device"), one)
+    return list(found.values())
 
 
 def enc_02(host: Host) -> Result:
