@@ -3,6 +3,7 @@
 Owns: the shapes that go in and out. Does not own: any decision (services, rules).
 """
 
+import hashlib
 from datetime import date
 from uuid import UUID
 
@@ -14,8 +15,10 @@ from mainstay.core.access.requests import Request
 from mainstay.core.access.services import require
 from mainstay.domains.assurance import queries, services
 from mainstay.domains.assurance.models import Economics, SystemAnswer
+from mainstay.domains.assurance.rules.document import compose
 from mainstay.domains.assurance.services.answers import ImportPreview
 from mainstay.kernel.json import Json
+from mainstay.ui import documents
 from mainstay.ui.lists import add_list
 
 router = Router(tags=["assurance"])
@@ -90,6 +93,22 @@ def read_csv(request: Request, audit_id: UUID) -> HttpResponse:
     return HttpResponse(queries.findings_csv(request.actor, audit_id), content_type="text/csv; charset=utf-8")
 
 
+@router.get("/audits/{audit_id}/pdf", operation_id="assurance_audit_pdf")
+def read_pdf(request: Request, audit_id: UUID) -> HttpResponse:
+    """Return the PDF, drawn from the report: the same bytes each time."""
+    require(request.actor, "assurance.audit.read")
+    return HttpResponse(_pdf(request, audit_id), content_type="application/pdf")
+
+
+@router.post("/audits/{audit_id}/render", operation_id="assurance_audit_render")
+def post_render(request: Request, audit_id: UUID) -> dict[str, Json]:
+    """Draw the PDF and put its hash into the ledger."""
+    require(request.actor, "assurance.audit.render")
+    digest, renderer = hashlib.sha256(_pdf(request, audit_id)).hexdigest(), documents.renderer()
+    services.note_rendered(actor=request.actor, run_id=audit_id, pdf_sha256=digest, renderer=renderer, clock=request.clock)
+    return {"pdf_sha256": digest, "renderer": renderer}
+
+
 @router.get("/audits/{audit_id}/proofs", operation_id="assurance_audit_proofs")
 def read_proofs(request: Request, audit_id: UUID) -> dict[str, Json]:
     """Return which entry of the ledger holds the hash of the report and of each of its findings."""
@@ -159,6 +178,11 @@ def read_economics(request: Request) -> dict[str, Json]:
 def put_economics(request: Request, body: EconomicsIn) -> dict[str, Json]:
     """Say what an hour costs, what licences a check needs, and the dates of law and contract."""
     return _economics(services.set_economics(actor=request.actor, clock=request.clock, **body.model_dump()))
+
+
+def _pdf(request: Request, audit_id: UUID) -> bytes:
+    report, found = queries.report(request.actor, audit_id), queries.run(request.actor, audit_id)
+    return documents.render_pdf(compose(report, sha256=found.sha256))
 
 
 def _preview(one: ImportPreview) -> dict[str, Json]:
