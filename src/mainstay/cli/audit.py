@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from mainstay.cli.audit_render import judge
 from mainstay.cli.client import Client
 from mainstay.cli.lists import Listed, list_command
 from mainstay.kernel.errors import Conflict, Invalid, NotFound
@@ -43,6 +44,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands to the command line."""
     audit.command("run")(run)
     audit.command("compare")(compare)
+    audit.command("render")(render)
     audit.command(AUDITS.name, help=AUDITS.help)(list_command(AUDITS))
     audit.command(FINDINGS.name, help=FINDINGS.help)(list_command(FINDINGS))
     app.add_typer(audit, name="audit")
@@ -92,6 +94,30 @@ def compare(
             typer.echo(f"{kind}: {key}")
     if not any(changes[kind] for kind in ("new", "returned", "changed", "fixed")):
         typer.echo("Nothing changed.")
+
+
+def render(
+    audit_id: Annotated[str, typer.Argument(metavar="AUDIT", help="The id of the audit.")],
+    file: Annotated[Path, typer.Argument(help="The PDF to write, or with --check to compare.")],
+    check: Annotated[bool, typer.Option("--check", help="Make the PDF again and compare it with FILE, writing nothing.")] = False,
+    overwrite: OverwriteOption = False,
+) -> None:
+    """Make the PDF of an audit and put its hash into the ledger; or check one that was made before."""
+    server = Client.from_environment()
+    if check:
+        typer.echo(judge(_read(file), server.fetch(f"/assurance/audits/{audit_id}/pdf")))
+        return
+    _check_files([file], overwrite=overwrite)
+    made = server.post(f"/assurance/audits/{audit_id}/render", {})
+    _write(file, server.fetch(f"/assurance/audits/{audit_id}/pdf"))
+    typer.echo(f"{file}: sha256 {made['pdf_sha256']}, {made['renderer']}")
+
+
+def _read(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as problem:
+        raise Invalid("cli.file_unreadable", f"{file}: {problem.strerror}") from problem
 
 
 def _scope(server: Client, device: str, site: str, *, client: bool) -> dict[str, Any]:
