@@ -117,7 +117,7 @@ def run(request: Request, audit_id: UUID, part: str = "answer") -> HttpResponse:
         "report": report,
         "part": part,
         "part_title": titles[part],
-        "tabs": [(name, title, _address(found.id, name), _count(report, name)) for name, title, _ in PARTS],
+        "tabs": [(name, name.capitalize(), _address(found.id, name), _count(report, name)) for name in titles],
         "blocks": documents.linked(blocks, _linker(request.actor, found)),
         "newest": _newer(request.actor, found),
         "may_render": allows(request.actor, "assurance.audit.render"),
