@@ -41,6 +41,7 @@ WORDS: Mapping[str, str] = {
     "reference": "HAR-1",
     "purpose": "reply",
     "page": "index",
+    "part": "answer",
     "list_name": "estate.devices",
 }
 PUBLIC = ("account/", "hello/")

@@ -53,7 +53,12 @@ NINE = (
     ),
     Word("Continuity", "continuity", "c", (Place("Backups", "continuity:backups"),)),
     Word("Security", "security", "e", (Place("Cases", "security:cases"),)),
-    Word("Assurance", "assurance", "r", (Place("Ledger", "console:ledger"),)),
+    Word(
+        "Assurance",
+        "assurance",
+        "r",
+        (Place("System Audit", "assurance:audit"), Place("Findings", "assurance:findings"), Place("Ledger", "console:ledger")),
+    ),
     Word("Business", "business", "b", (Place("Contracts", "business:contracts"),)),
 )
 SETTINGS = Word(
