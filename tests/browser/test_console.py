@@ -1,5 +1,6 @@
 """What a person sees in a real browser: nothing invented, nothing broken, nothing that only a mouse can do."""
 
+import re
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -56,10 +57,34 @@ def test_no_page_asks_another_host(tab: Tab) -> None:
 def test_today_shows_this_machine_and_ticks_only_what_is_so(tab: Tab) -> None:
     page = tab.open("/")
 
-    expect(page.get_by_role("heading", name="Needs you")).to_be_visible()
+    expect(page.locator("#hero-title")).to_contain_text("you")
+    expect(page.get_by_role("list", name="What this page has heard")).to_contain_text("Devices 1 of 1 heard")
     expect(page.get_by_role("heading", name="This machine")).to_be_visible()
     expect(page.get_by_text("The trust ceremony was held (open)")).to_be_visible()
-    expect(page.get_by_text("This machine is under watch (done)")).to_be_visible()
+    expect(page.locator("#setup").get_by_role("listitem")).to_have_count(8)
+    expect(page.get_by_text("A restore was proven (open)")).to_be_visible()
+
+
+def test_the_list_of_steps_can_be_put_away_and_had_back(tab: Tab) -> None:
+    page = tab.open("/")
+    page.get_by_role("button", name="Put this list away").click()
+    expect(page.locator("#setup")).to_have_count(0)
+    page.reload()
+    expect(page.locator("#setup")).to_have_count(0)
+
+    page.get_by_role("button", name="Show the set-up list again").click()
+
+    expect(page.locator("#setup")).to_be_visible()
+
+
+def test_the_tab_carries_the_worst_state_and_how_many_wait(tab: Tab, mainstay: Installation) -> None:
+    wait_for(lambda: next(iter(mainstay.items("incidents")), None), timeout_s=90, what="an incident of this machine", every_s=2)
+    page = tab.open("/settings/")
+    state = page.request.get(f"{tab.url}/state").json()
+
+    expect(page).to_have_title(f"({state['count']}) Settings · Mainstay" if state["count"] else "Settings · Mainstay")
+    assert state["tone"] in ("ok", "warning", "critical")
+    expect(page.locator("#ms-favicon")).to_have_attribute("href", re.compile("favicon(-warning|-critical)?.svg$"))
 
 
 def test_the_charts_of_this_machine_move(tab: Tab, mainstay: Installation) -> None:
@@ -123,7 +148,7 @@ def test_the_palette_goes_where_the_keys_say(tab: Tab) -> None:
     page = tab.open("/")
     page.keyboard.press("Control+k")
     page.keyboard.type("ledg")
-    expect(page.get_by_role("option", name="Ledger")).to_be_visible()
+    expect(page.get_by_role("option", name="Ledger").first).to_be_visible()
 
     page.keyboard.press("Enter")
 
