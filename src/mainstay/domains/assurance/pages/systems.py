@@ -2,7 +2,7 @@
 
 from django import forms
 from django.contrib import messages
-from django.http import HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.views.decorators.http import require_POST
 
@@ -10,6 +10,7 @@ from mainstay.core.access.requests import Request
 from mainstay.core.access.services import allows
 from mainstay.domains.assurance import queries, services
 from mainstay.ui.lists import list_page
+from mainstay.ui.lists.viewer import actor_of
 
 SYSTEMS = queries.SYSTEMS
 TEXT_MAX = 1_000_000
@@ -25,9 +26,9 @@ class ImportForm(forms.Form):
     )  # fmt: skip
 
 
-def systems(request: Request) -> HttpResponse:
+def systems(request: HttpRequest) -> HttpResponse:
     """Show what is known of systems without an agent."""
-    form = ImportForm() if allows(request.actor, "assurance.system.import") else None
+    form = ImportForm() if allows(actor_of(request), "assurance.system.import") else None
     return list_page(request, SYSTEMS, template=_TEMPLATE, context={"form": form})
 
 
