@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from tests.support.cast import make_cast
 
 from mainstay.console import health_lines
 from mainstay.core.access import tls
@@ -13,7 +14,6 @@ from mainstay.domains.telemetry.models import IntakeHealth
 from mainstay.engines.backup.record import remember
 from mainstay.engines.layout import Layout
 from mainstay.kernel.clock import FixedClock
-from tests.support.cast import make_cast
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
