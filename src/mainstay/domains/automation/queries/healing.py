@@ -70,9 +70,12 @@ def healed_lately(tenants: Sequence[UUID], now: datetime) -> list[Handled]:
 def heal_events(tenants: Sequence[UUID], limit: int = 50) -> list[tuple[HealEvent, str, str]]:
     """Return the newest considerations, each with what it was about and its sentence."""
     newest = list(HealEvent.objects.filter(tenant__in=tenants).order_by("-at", "-id")[:limit])
-    said = alerting.summaries(tenants, [event.alert_id for event in newest])
+    said = alerting.summaries(tenants, [event.alert_id for event in newest if event.alert_id])
     # An alert about the whole device names no part of it; then its own sentence says what it is about.
-    return [(event, event.subject or said.get(event.alert_id, ""), SENTENCES[HealReason(event.reason)]) for event in newest]
+    return [
+        (event, event.subject or (said.get(event.alert_id, "") if event.alert_id else ""), SENTENCES[HealReason(event.reason)])
+        for event in newest
+    ]
 
 
 @dataclass(frozen=True)
