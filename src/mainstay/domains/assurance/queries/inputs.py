@@ -20,8 +20,8 @@ from mainstay.domains.assurance.models import AuditRun, Economics, Finding, Syst
 from mainstay.domains.assurance.queries import hosts, surroundings
 from mainstay.domains.assurance.rules.findings import Accepted, Change, Known
 from mainstay.domains.assurance.rules.health import Waiting
+from mainstay.domains.assurance.rules.inputs import Before, Inputs, Scope
 from mainstay.domains.assurance.rules.judged import Severity, Subject
-from mainstay.domains.assurance.rules.report import Before, Inputs, Scope
 from mainstay.domains.assurance.rules.report_parts import instant
 from mainstay.domains.assurance.rules.roadmap import Deadline, Money
 from mainstay.domains.assurance.rules.system_checks import Around

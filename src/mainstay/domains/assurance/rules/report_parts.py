@@ -3,11 +3,9 @@
 Owns: how each thing is written down. Does not own: what is judged, and the order of the whole (`report`).
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any  # the report is JSON
+from typing import Any  # the report is JSON
 
 from mainstay.domains.assurance.rules import findings as finding_rules
 from mainstay.domains.assurance.rules import requirements, roadmap
@@ -17,13 +15,11 @@ from mainstay.domains.assurance.rules.facts import Group, Host
 from mainstay.domains.assurance.rules.findings import Accepted, Change, Known
 from mainstay.domains.assurance.rules.frameworks import Framework
 from mainstay.domains.assurance.rules.infrastructure import Mapped
+from mainstay.domains.assurance.rules.inputs import Inputs
 from mainstay.domains.assurance.rules.judged import Judgement
 from mainstay.domains.assurance.rules.results import Result, Verdict
 from mainstay.domains.assurance.rules.roadmap import Money, Step
 from mainstay.domains.assurance.rules.score import Score, points
-
-if TYPE_CHECKING:
-    from mainstay.domains.assurance.rules.report import Inputs
 
 EVIDENCE_MAX = 25
 NAMED_MAX = 200

@@ -21,8 +21,9 @@ from mainstay.domains.assurance.models import AuditCheck, AuditFinding, AuditRep
 from mainstay.domains.assurance.queries import audits as queries
 from mainstay.domains.assurance.queries import inputs as reading
 from mainstay.domains.assurance.rules import schedule
+from mainstay.domains.assurance.rules.inputs import Inputs
 from mainstay.domains.assurance.rules.judged import Severity
-from mainstay.domains.assurance.rules.report import Composed, Inputs, compose
+from mainstay.domains.assurance.rules.report import Composed, compose
 from mainstay.domains.assurance.services.known import keep_fixed, keep_found
 from mainstay.kernel.actors import Actor
 from mainstay.kernel.clock import Clock

@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 from mainstay.domains.assurance.rules.catalogue import CATALOGUE, Check
 from mainstay.domains.assurance.rules.facts import Group, Host, Source
 from mainstay.domains.assurance.rules.infrastructure import Mapped
+from mainstay.domains.assurance.rules.inputs import Inputs, Scope
 from mainstay.domains.assurance.rules.judged import DataClass, Exposure, Judgement, Subject
 from mainstay.domains.assurance.rules.matrix import Cell, Column, State, System
-from mainstay.domains.assurance.rules.report import Inputs, Scope
 from mainstay.domains.assurance.rules.results import Result, Verdict
 from mainstay.domains.assurance.rules.system_checks import Around
 

@@ -8,7 +8,8 @@ from mainstay.domains.assurance.rules.compare import compare
 from mainstay.domains.assurance.rules.findings import Accepted, Known
 from mainstay.domains.assurance.rules.judged import DataClass, Exposure, Subject
 from mainstay.domains.assurance.rules.matrix import State
-from mainstay.domains.assurance.rules.report import Before, compose
+from mainstay.domains.assurance.rules.inputs import Before
+from mainstay.domains.assurance.rules.report import compose
 from mainstay.domains.assurance.rules.roadmap import Money
 from mainstay.domains.assurance.tests.builders import NOW, inputs, mapped
 from mainstay_trust.canonical import parse
