@@ -10,6 +10,7 @@ from django.db.models import Q, QuerySet
 from mainstay.domains.alerting.models import Ack, Alert, FlapState, Fold, Transition
 from mainstay.domains.alerting.models.alerts import ACTIVE, OPEN
 from mainstay.domains.alerting.rules.machine import REOPEN_WITHIN
+from mainstay.domains.alerting.rules.pack import SILENT
 from mainstay.domains.alerting.rules.words import SENTENCES, Phase, Reason
 from mainstay.kernel.errors import NotFound
 from mainstay.kernel.json import JsonObject
@@ -98,6 +99,12 @@ def is_well(tenant: UUID, alert_id: UUID) -> bool:
 def open_alerts(tenant: UUID, device_ids: Sequence[UUID]) -> QuerySet[Alert]:
     """Return the pending, firing and recovering alerts of some devices."""
     return Alert.objects.filter(tenant=tenant, device_id__in=device_ids, phase__in=OPEN)
+
+
+def known_silent(tenant: UUID, device_ids: Sequence[UUID]) -> frozenset[UUID]:
+    """Return the devices of which an open alert says that nothing was heard."""
+    rows = open_alerts(tenant, device_ids).filter(rule_id=SILENT, phase=Phase.FIRING)
+    return frozenset(rows.order_by().values_list("device_id", flat=True))
 
 
 def active_alerts(tenants: Sequence[UUID]) -> QuerySet[Alert]:

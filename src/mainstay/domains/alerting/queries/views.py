@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import TypeVar
 from uuid import UUID
 
+from mainstay.domains.alerting.queries import alerts
 from mainstay.domains.alerting.rules.pack import METRICS, TREND_METRICS, Source
 from mainstay.domains.alerting.rules.readings import FACT_GROUPS, DeviceView, FactView, OwnView, Sample, Slope, SpoolView, UnitView
 from mainstay.domains.estate import queries as estate
@@ -28,16 +29,17 @@ def device_views(
 ) -> list[DeviceView]:
     """Return the views of a tenant's live devices. Errors: Unavailable when samples are asked for and the engine is away.
 
-    `listening_since`: silence before it is ours, not the device's.
+    `listening_since`: silence before it is ours, not the device's, unless it was found out while we did listen.
     """
     rows = [row for row in estate.health_rows(tenant) if device_ids is None or row[0] in device_ids]
     ids = [row[0] for row in rows]
     samples = _samples(tenant, at) if Source.SAMPLES in sources else {}
     facts = _facts(tenant, ids) if Source.FACTS in sources else {}
     units = _units(tenant, ids) if sources & {Source.UNITS, Source.FACTS} else {}
+    silent = alerts.known_silent(tenant, ids) if listening_since else frozenset()
     views = []
     for device_id, name, last_seen_at, quarantine in rows:
-        heard_at = _heard(last_seen_at, listening_since)
+        heard_at = last_seen_at if device_id in silent else _heard(last_seen_at, listening_since)
         views.append(
             DeviceView(
                 device_id,

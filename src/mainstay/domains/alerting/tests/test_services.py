@@ -101,6 +101,21 @@ def test_silence_counts_from_when_we_began_to_listen(alerting: Alerting) -> None
     assert Alert.objects.count() == 0
 
 
+def test_a_worker_that_starts_again_does_not_take_silence_for_recovery(alerting: Alerting) -> None:
+    alert = alerting.fail()
+    alerting.look(after_s=31, heard=False)
+    alerting.look(after_s=16, heard=False)
+    alerting.clock.forward(hours=1)
+    before = alerting.reasons()
+
+    services.evaluate_device(actor=alerting.rules, device_id=alerting.device.id, clock=alerting.clock, listening_since=alerting.clock.now())
+
+    alert.refresh_from_db()
+    assert alerting.reasons() == before
+    assert alert.condition == "NODATA", "what it last said is not taken for what it says now"
+    assert Alert.objects.get(rule_id="agent.silent").phase == "firing"
+
+
 def test_three_deaths_within_the_hour_are_one_flapping_episode(alerting: Alerting) -> None:
     alerting.unit("running")
     alerting.look()
