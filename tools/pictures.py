@@ -46,7 +46,14 @@ def photograph(installation: Installation, incident: str) -> None:
         page = browser.new_context(viewport=SIZE).new_page()
         sign_in(page, str(installation.json("link")["url"]))
         device = installation.items("devices")[0]["id"]
-        for name, path in {"today": "/", "incident": f"/help-desk/{incident}/", "device": f"/devices/{device}/"}.items():
+        audit = installation.items("audit", "list")[0]["id"]
+        pages = {
+            "today": "/",
+            "incident": f"/help-desk/{incident}/",
+            "device": f"/devices/{device}/",
+            "audit": f"/audits/{audit}/",
+        }
+        for name, path in pages.items():
             page.goto(f"http://localhost:{installation.port}{path}")
             page.wait_for_timeout(6000)  # the charts move: give them something to show
             page.screenshot(path=PICTURES / f"{name}.png")
