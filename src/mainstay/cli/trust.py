@@ -86,7 +86,10 @@ def import_documents(files: list[Path], as_json: Annotated[bool, typer.Option("-
         print(json.dumps(kept))
         return
     for one in kept:
-        out.print(f"{one['kind']} {one['version']} is in force.")
+        if one["version"] is None:
+            out.print(f"{one['kind']} {one['sha256'][:16]} is kept; each device fetches it with its next poll and judges it itself.")
+        else:
+            out.print(f"{one['kind']} {one['version']} is in force.")
 
 
 def _listed(unit: str) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from ninja import Router, Schema
 from mainstay.core.access.requests import Request
 from mainstay.core.access.services import require
 from mainstay.domains.automation import queries, services
+from mainstay.domains.automation.models import TrustDocument, TrustOrder
 from mainstay.domains.automation.rules.definitions import RUNBOOKS
 from mainstay.domains.automation.rules.healing import Mode
 from mainstay.kernel.errors import Invalid
@@ -19,7 +20,7 @@ add_list(router, "/runs", queries.RUNS)
 
 
 class DocumentsIn(Schema):
-    """Signed documents in the order in which they are to be taken in: roots by version, then the policy."""
+    """Signed documents in the order in which they are to be taken in: roots by version, then the policy, then orders."""
 
     envelopes: list[dict[str, Any]]
 
@@ -74,4 +75,10 @@ def read_trust(request: Request) -> dict[str, Json]:
 def import_documents(request: Request, body: DocumentsIn) -> list[dict[str, Json]]:
     """Take in signed documents; the server stores them and can make none."""
     rows = services.adopt_documents(actor=request.actor, envelopes=body.envelopes, clock=request.clock)
-    return [{"kind": row.kind, "version": row.version, "sha256": row.payload_sha256, "reduced": row.is_reduced} for row in rows]
+    return [_kept(row) for row in rows]
+
+
+def _kept(row: TrustDocument | TrustOrder) -> dict[str, Json]:
+    kept: dict[str, Json] = {"kind": row.kind, "version": None, "sha256": row.payload_sha256, "reduced": None}
+    # An order has no version: what it may do is judged by when it was signed.
+    return kept | {"version": row.version, "reduced": row.is_reduced} if isinstance(row, TrustDocument) else kept

@@ -220,15 +220,16 @@ def _handler(method: str, name: str) -> _Handler:
     if (method, name) == ("POST", "results"):
         return lambda caller, incoming, clock: streams.results(caller, parse(incoming.expanded), clock)
     if (method, name) == ("GET", "docs"):
-        return lambda caller, incoming, clock: _documents(caller)
+        return lambda caller, incoming, clock: _documents(caller, clock)
     if method == "GET" and name.startswith("doc/"):
         return lambda caller, incoming, clock: _document(caller, name.removeprefix("doc/"))
     raise NotFound("not_found", "There is no such address.")
 
 
-def _documents(caller: Caller) -> dict[str, Json]:
+def _documents(caller: Caller, clock: Clock) -> dict[str, Json]:
     found = automation.documents(caller.tenant)
-    return {"roots": found["roots"], "policy": found["policy"]}
+    orders: list[Json] = [order.envelope for order in automation.orders(caller.tenant, clock.now())]
+    return {"roots": found["roots"], "policy": found["policy"], "orders": orders}
 
 
 def _document(caller: Caller, sha256: str) -> dict[str, Json]:

@@ -109,7 +109,7 @@ def look(opened: Opened, clock: Clock) -> Look:
         hints["resend_from_ms"] = extra.pop("resend_from_ms")
     data: dict[str, Json] = {
         "commands": commands,
-        "docs": _documents(caller.tenant),
+        "docs": _documents(caller.tenant, clock),
         "hints": hints,
         "checkpoint": None,
         "need_dict": False,
@@ -171,9 +171,13 @@ def _quarantine(caller: Caller, reason: str, clock: Clock) -> None:
     estate.count_refusal("clone_suspected", clock=clock, device_id=caller.device.id)
 
 
-def _documents(tenant: UUID) -> dict[str, Json]:
+def _documents(tenant: UUID, clock: Clock) -> dict[str, Json]:
     root, policy = automation.newest_document(tenant, "root"), automation.newest_document(tenant, "policy")
-    return {"root": root.version if root is not None else None, "policy": policy.version if policy is not None else None}
+    return {
+        "root": root.version if root is not None else None,
+        "policy": policy.version if policy is not None else None,
+        "orders": automation.orders_name(tenant, clock.now()),
+    }
 
 
 def _watch(caller: Caller) -> list[Json]:

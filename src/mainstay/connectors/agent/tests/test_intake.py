@@ -8,6 +8,7 @@ import json
 import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,7 @@ from mainstay.connectors.agent.intake import make_app
 from mainstay.core.access.models import Tenant
 from mainstay.core.access.services.tenants import next_number
 from mainstay.core.tenancy.binding import tenant_transaction
+from mainstay.domains.automation.models import TrustOrder
 from mainstay.domains.estate import queries as estate_queries
 from mainstay.domains.estate import services as estate
 from mainstay.domains.estate.models import Device, Fact, Refusal, UnitState
@@ -444,8 +446,31 @@ def test_the_answer_names_the_request_that_it_answers(agent: Agent) -> None:
 
 
 def test_documents_are_served_before_and_after_there_are_any(agent: Agent) -> None:
-    assert agent.send("GET", "/agent/v1/docs").data == {"roots": [], "policy": None}
+    assert agent.send("GET", "/agent/v1/docs").data == {"roots": [], "policy": None, "orders": []}
     assert agent.send("GET", f"/agent/v1/doc/{'0' * 64}").code == "not_found"
+
+
+def test_kept_orders_are_announced_by_a_name_and_served_until_they_expire(server: Server, agent: Agent) -> None:
+    before = agent.poll().data["docs"]
+    now, envelope = server.clock.now(), {"payload": "e30=", "payloadType": dsse.UNFREEZE, "signatures": []}
+    with tenant_transaction(server.tenant.id):
+        TrustOrder.objects.create(
+            tenant=server.tenant.id,
+            kind="unfreeze",
+            payload_sha256="5" * 64,
+            envelope=envelope,
+            issued_at=now,
+            expires_at=now + timedelta(hours=1),
+            adopted_at=now,
+        )
+
+    announced = agent.poll().data["docs"]
+    served = agent.send("GET", "/agent/v1/docs").data["orders"]
+    server.clock.forward(seconds=3601)
+
+    assert (before["orders"], announced["orders"]) == (None, hashlib.sha256(b"5" * 64).hexdigest())
+    assert served == [envelope]
+    assert agent.poll().data["docs"]["orders"] is None
 
 
 def test_an_address_that_is_not_there_is_a_signed_404(agent: Agent) -> None:

@@ -3,7 +3,7 @@
 from mainstay.domains.automation.models.commands import Command, CommandResult, DeviceTrust
 from mainstay.domains.automation.models.healing import BudgetUse, HealEvent, HealRule
 from mainstay.domains.automation.models.runs import Run, Signal, Step
-from mainstay.domains.automation.models.trust import SignerKey, TrustDocument
+from mainstay.domains.automation.models.trust import SignerKey, TrustDocument, TrustOrder
 
 __all__ = [
     "BudgetUse",
@@ -17,4 +17,5 @@ __all__ = [
     "SignerKey",
     "Step",
     "TrustDocument",
+    "TrustOrder",
 ]

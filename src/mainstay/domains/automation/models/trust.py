@@ -23,6 +23,21 @@ class TrustDocument(TenantOwned):
         ]
 
 
+class TrustOrder(TenantOwned):
+    """An order that people signed offline: `unfreeze` or `succession`. A succession does not expire."""
+
+    kind = models.CharField(max_length=20)
+    payload_sha256 = models.CharField(max_length=64)
+    envelope = models.JSONField()
+    issued_at = models.DateTimeField()
+    expires_at = models.DateTimeField(null=True)
+    adopted_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["tenant", "payload_sha256"], name="automation_trust_order_payload")]
+        indexes = [models.Index(fields=["tenant", "-issued_at", "id"], name="automation_trust_order_recent")]
+
+
 class SignerKey(models.Model):
     """The public half of a key that one of the server's processes holds. Belongs to the installation, so it has no tenant."""
 

@@ -1,13 +1,19 @@
 """Signed documents, the server's own public keys, and what a ceremony needs."""
 
+import hashlib
+from datetime import datetime
 from uuid import UUID
 
+from django.db.models import Q
+
 from mainstay.core.ledger import queries as ledger
-from mainstay.domains.automation.models import DeviceTrust, SignerKey, TrustDocument
+from mainstay.domains.automation.models import DeviceTrust, SignerKey, TrustDocument, TrustOrder
 from mainstay.domains.estate import queries as estate
 from mainstay.kernel.ids import to_base32
 from mainstay.kernel.json import Json
 from mainstay_trust import canonical, dsse, policies
+
+ORDERS_MAX = 8  # a device takes no more at once
 
 
 def public_keys(purpose: str) -> list[bytes]:
@@ -30,6 +36,18 @@ def documents(tenant: UUID) -> dict[str, Json]:
 
 def newest_document(tenant: UUID, kind: str) -> TrustDocument | None:
     return TrustDocument.objects.filter(tenant=tenant, kind=kind).order_by("-version").first()
+
+
+def orders(tenant: UUID, now: datetime) -> list[TrustOrder]:
+    """Return the newest orders that have not expired, in the order in which they were signed."""
+    standing = TrustOrder.objects.filter(Q(expires_at=None) | Q(expires_at__gte=now), tenant=tenant)
+    return list(standing.order_by("-issued_at", "-id")[:ORDERS_MAX])[::-1]
+
+
+def orders_name(tenant: UUID, now: datetime) -> str | None:
+    """Return a name that changes with the orders that stand, by which a device sees that it should fetch; None without any."""
+    digests = "".join(order.payload_sha256 for order in orders(tenant, now))
+    return hashlib.sha256(digests.encode()).hexdigest() if digests else None
 
 
 def document_by_sha(tenant: UUID, sha256: str) -> Json:

@@ -1,6 +1,6 @@
 """Offline-signed documents: taking them in, and announcing the server's own public keys.
 
-Owns: the store of roots and policies. Does not own: making them (`mainstay-sign`), or what an endpoint accepts (the endpoint).
+Owns: the store of roots, policies and orders. Does not own: making them (`mainstay-sign`), or what an endpoint accepts (the endpoint).
 Invariant: the server keeps only documents that prove themselves; it never makes, changes or drops one.
 """
 
@@ -14,7 +14,7 @@ from mainstay.core.access.services import require
 from mainstay.core.jobs import outbox
 from mainstay.core.ledger import services as ledger
 from mainstay.domains.automation import queries
-from mainstay.domains.automation.models import SignerKey, TrustDocument
+from mainstay.domains.automation.models import SignerKey, TrustDocument, TrustOrder
 from mainstay.domains.automation.rules.definitions import RUNBOOKS
 from mainstay.domains.automation.rules.healing import Mode
 from mainstay.domains.automation.services.healing import set_heal_mode
@@ -26,7 +26,7 @@ from mainstay.kernel.clock import Clock
 from mainstay.kernel.errors import Invalid
 from mainstay.kernel.ids import to_base32
 from mainstay.kernel.json import Json
-from mainstay_trust import dsse, policies, roots
+from mainstay_trust import dsse, orders, policies, roots
 from mainstay_trust.errors import Rejected
 
 
@@ -37,13 +37,13 @@ def register_signer(*, purpose: str, public_key: bytes, clock: Clock) -> None:
 
 
 @transaction.atomic
-def adopt_documents(*, actor: Actor, envelopes: Sequence[Mapping[str, Json]], clock: Clock) -> list[TrustDocument]:
-    """Take in signed roots and policies, in the order given. All of them or none.
+def adopt_documents(*, actor: Actor, envelopes: Sequence[Mapping[str, Json]], clock: Clock) -> list[TrustDocument | TrustOrder]:
+    """Take in signed roots, policies and orders, in the order given. All of them or none.
 
     Errors: Invalid("automation.document_refused", why=code) naming the first that does not prove itself.
     """
     require(actor, "automation.trust.import")
-    adopted = []
+    adopted: list[TrustDocument | TrustOrder] = []
     for sent in envelopes:
         try:
             adopted.append(_adopt(actor, dsse.from_json(sent), clock))
@@ -54,19 +54,55 @@ def adopt_documents(*, actor: Actor, envelopes: Sequence[Mapping[str, Json]], cl
     return adopted
 
 
-def _adopt(actor: Actor, envelope: dsse.Envelope, clock: Clock) -> TrustDocument:
+def _adopt(actor: Actor, envelope: dsse.Envelope, clock: Clock) -> TrustDocument | TrustOrder:
     at = int(clock.now().timestamp())
     root = _stored_root(actor)
     if envelope.payload_type == dsse.ROOT:
         document = _next_root(root, envelope)
         return _keep(actor, "root", envelope, document.version, document.expires, document.reduced, document.tenant, clock)
     if root is None:
-        raise Rejected("no_root", "a root must be there before a policy")
+        raise Rejected("no_root", "a root must be there before anything that it vouches for")
+    if envelope.payload_type in (dsse.UNFREEZE, dsse.SUCCESSION):
+        return _adopt_order(actor, envelope, root, clock)
     stored = queries.policy_of(actor.tenant)
     policy = policies.next_policy(stored, root, envelope, ed25519_holds, at=at)
     row = _keep(actor, "policy", envelope, policy.epoch, policy.expires, policy.reduced, policy.tenant, clock)
     if stored is None:
         _let_runbooks_act(actor, policy, clock)
+    return row
+
+
+def _adopt_order(actor: Actor, envelope: dsse.Envelope, root: roots.Root, clock: Clock) -> TrustOrder:
+    at = int(clock.now().timestamp())
+    if envelope.payload_type == dsse.SUCCESSION:
+        succession = orders.open_succession(envelope, root, ed25519_holds, at=at)
+        return _keep_order(actor, "succession", envelope, succession.tenant, succession.issued, None, clock)
+    policy = queries.policy_of(actor.tenant)
+    revoked = policy.revoked if policy is not None else frozenset[str]()
+    unfreeze = orders.open_unfreeze(envelope, root, revoked, ed25519_holds, at=at)
+    return _keep_order(actor, "unfreeze", envelope, unfreeze.tenant, unfreeze.issued, unfreeze.expires, clock)
+
+
+def _keep_order(
+    actor: Actor, kind: str, envelope: dsse.Envelope, tenant: str, issued: int, expires: int | None, clock: Clock
+) -> TrustOrder:
+    if tenant != to_base32(actor.tenant):
+        raise Rejected("wrong_tenant", "it was signed for another tenant")
+    digest = hashlib.sha256(envelope.payload).hexdigest()
+    row, is_new = TrustOrder.objects.get_or_create(
+        tenant=actor.tenant,
+        payload_sha256=digest,
+        defaults={
+            "kind": kind,
+            "envelope": envelope.as_json(),
+            "issued_at": datetime.fromtimestamp(issued, UTC),
+            "expires_at": None if expires is None else datetime.fromtimestamp(expires, UTC),
+            "adopted_at": clock.now(),
+        },
+    )
+    if is_new:
+        ledger.record(actor, f"automation.{kind}.adopted", row.id, clock=clock, body={"payload_sha256": digest})
+        outbox.publish(actor, "trust.changed", row.id, {"kind": kind, "version": 0}, clock=clock)
     return row
 
 

@@ -1,17 +1,24 @@
 """The writes of automation: row, ledger entry and event, and that a refusal changes nothing."""
 
+from dataclasses import replace
 from datetime import timedelta
+from typing import Any
+from uuid import UUID
 
 import pytest
 
 from mainstay.core.jobs.models import Event
 from mainstay.core.ledger import queries as ledger
+from mainstay.core.tenancy.ids import new_id
 from mainstay.domains.automation import queries, services
-from mainstay.domains.automation.models import BudgetUse, Command, CommandResult, HealEvent, Run, TrustDocument
+from mainstay.domains.automation.models import BudgetUse, Command, CommandResult, HealEvent, Run, TrustDocument, TrustOrder
 from mainstay.domains.automation.rules.healing import Mode
-from mainstay.domains.automation.tests.conftest import UNIT, Automation
+from mainstay.domains.automation.tests.conftest import UNIT, Automation, signer
 from mainstay.kernel.errors import Invalid, Refused
+from mainstay.kernel.ids import to_base32
+from mainstay.kernel.json import Json
 from mainstay_trust import canonical, dsse
+from mainstay_trust.orders import Unfreeze, parse_unfreeze
 
 
 def acts(automation: Automation) -> list[str]:
@@ -338,3 +345,58 @@ def test_runs_that_lost_their_job_are_found(automation: Automation) -> None:
 
     assert queries.stuck_runs(automation.tenant, automation.clock.now()) == []
     assert queries.stuck_runs(automation.tenant, automation.clock.now() + timedelta(seconds=61)) == [run.id]
+
+
+def an_unfreeze(automation: Automation, *, seed: int = 9, tenant: UUID | None = None, **changes: Any) -> dict[str, Json]:
+    now = int(automation.clock.now().timestamp())
+    order = replace(Unfreeze(to_base32(tenant or automation.tenant), (), now, now + 3600, "INC-1042"), **changes)
+    return dict(dsse.seal(dsse.UNFREEZE, order.encode(), [signer(seed)]).as_json())
+
+
+def test_an_order_is_kept_once_and_served_until_it_expires(automation: Automation) -> None:
+    automation.adopt()
+    order = an_unfreeze(automation)
+
+    for _ in range(2):
+        services.adopt_documents(actor=automation.owner, envelopes=[order], clock=automation.clock)
+    standing, name = (read(automation.tenant, automation.clock.now()) for read in (queries.orders, queries.orders_name))
+    automation.clock.forward(seconds=3601)
+
+    assert [(one.kind, one.envelope) for one in standing] == [("unfreeze", order)]
+    assert name is not None
+    assert queries.orders(automation.tenant, automation.clock.now()) == []
+    assert queries.orders_name(automation.tenant, automation.clock.now()) is None
+    assert acts(automation).count("automation.unfreeze.adopted") == 1
+
+
+def test_an_order_that_does_not_prove_itself_is_not_kept(automation: Automation) -> None:
+    with pytest.raises(Invalid) as rootless:
+        services.adopt_documents(actor=automation.owner, envelopes=[an_unfreeze(automation)], clock=automation.clock)
+    automation.adopt()
+    refused = {}
+    for name, order in {
+        "a thief's key": an_unfreeze(automation, seed=1),
+        "another tenant": an_unfreeze(automation, tenant=new_id()),
+        "past its end": an_unfreeze(automation, issued=1, expires=3600),
+    }.items():
+        with pytest.raises(Invalid) as problem:
+            services.adopt_documents(actor=automation.owner, envelopes=[order], clock=automation.clock)
+        refused[name] = problem.value.fields["why"]
+
+    assert rootless.value.fields["why"] == "no_root"
+    assert refused == {"a thief's key": "threshold", "another tenant": "wrong_tenant", "past its end": "expired"}
+    assert not TrustOrder.objects.exists()
+
+
+def test_a_device_gets_the_newest_orders_in_the_order_of_their_signing(automation: Automation) -> None:
+    automation.adopt()
+    for number in range(10):
+        automation.clock.forward(seconds=1)
+        services.adopt_documents(
+            actor=automation.owner, envelopes=[an_unfreeze(automation, reason=f"INC-{number}")], clock=automation.clock
+        )
+
+    served = queries.orders(automation.tenant, automation.clock.now())
+
+    reasons = [parse_unfreeze(dsse.from_json(one.envelope).payload).reason for one in served]
+    assert reasons == [f"INC-{number}" for number in range(2, 10)]
