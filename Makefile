@@ -5,6 +5,8 @@ SHELL := /bin/sh
 PYTHON ?= $(shell for each in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$each -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$each && break; done)
 BIN := .venv/bin
+# Two workers, each with engines of its own; a file stays with one of them.
+WORKERS := -n 2 --dist loadfile
 # Journeys and crashes start, kill and starve whole installations: they have the machine to themselves.
 JOURNEYS := tests/journeys tests/crash
 BESIDE_JOURNEYS := $(JOURNEYS:%=--ignore=%)
@@ -16,7 +18,7 @@ up: setup
 	@exec $(BIN)/mainstay up
 
 test: setup-dev
-	@env -u MAINSTAY_DATA $(BIN)/python -m pytest $(or $(TEST),$(BESIDE_JOURNEYS))
+	@env -u MAINSTAY_DATA $(BIN)/python -m pytest $(or $(TEST),$(WORKERS) $(BESIDE_JOURNEYS))
 	@$(if $(TEST),,env -u MAINSTAY_DATA $(BIN)/python -m pytest $(JOURNEYS))
 
 check: setup-dev
