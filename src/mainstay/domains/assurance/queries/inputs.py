@@ -84,7 +84,7 @@ def inputs(tenant: UUID, run_id: UUID, scope: ScopeRows, *, as_of: datetime, win
             witness=status.level if status else "",
         ),
         software=_software(),
-        is_demo=bool(getattr(settings, "MAINSTAY_DEMO", False)),
+        is_demo=bool(settings.LAYOUT.settings["web.demo"]),
         others=others,
         known={one.key: known(one, as_of) for one in own},
         kept_change={one.key: Change(one.change) for one in own if one.last_seen == as_of},
