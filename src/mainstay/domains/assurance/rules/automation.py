@@ -1,7 +1,7 @@
 """What to automate: tickets that come back, alerts that nobody acts on, commands that are typed again, schedules run by hand.
 
-Source: security page, section 5 rule 9. Invariant: minutes are measured; where the success of a runbook is not, the number is
-called an upper bound.
+Source: security page, section 5 rule 9. Invariant: every number says what it measures. The minutes of a ticket run from its start to
+its resolution, more than anybody worked on it, so what they promise is always called an upper bound.
 """
 
 from collections import defaultdict
@@ -18,9 +18,18 @@ ALERTS_MIN = 20
 REPEATED_MIN = 3
 
 
+# What the numbers of each kind measure, as the report says it beside them.
+MEASURES: Mapping[str, str] = {
+    "AUT-01": "Minutes run from the start of a ticket to its resolution: an upper bound of the work.",
+    "AUT-02": "Counted are alerts that ended and that nobody had acknowledged; somebody may have acted without saying so.",
+    "AUT-03": "Counted are equal command sequences in recorded remote connections.",
+    "AUT-04": "Counted are packages updated and schedules run by hand.",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A ticket that was handled. `minutes` is the measured time from taking it to its resolution."""
+    """A ticket that was handled. `minutes` is the measured time from its start to its resolution."""
 
     category: str
     system_class: str
@@ -30,7 +39,7 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class RuleHistory:
-    """The alerts of one rule that ended, and how many of them ended without anybody doing anything."""
+    """The alerts of one rule that ended, and how many of them nobody had acknowledged."""
 
     rule: str
     closed: int
@@ -77,7 +86,10 @@ class Opportunity:
 
 
 def clusters(cases: Iterable[Case], runbooks: Mapping[str, Runbook]) -> list[Opportunity]:
-    """AUT-01: tickets of one category, class and resolution that came five times in 90 days."""
+    """AUT-01: tickets of one category, class and resolution that came five times in 90 days.
+
+    The share is the measured success of the runbook here, or all of them where it never ran.
+    """
     grouped: defaultdict[tuple[str, str, str], list[int]] = defaultdict(list)
     for case in cases:
         grouped[case.category, case.system_class, case.resolution].append(case.minutes)
@@ -85,13 +97,13 @@ def clusters(cases: Iterable[Case], runbooks: Mapping[str, Runbook]) -> list[Opp
 
 
 def noise(histories: Iterable[RuleHistory]) -> list[Opportunity]:
-    """AUT-02: rules whose alerts mostly end without anybody acting."""
+    """AUT-02: rules whose alerts mostly end without anybody having acknowledged them."""
     loud = (one for one in histories if one.closed >= ALERTS_MIN and 2 * one.without_action > one.closed)
     return [
         Opportunity(
             "AUT-02",
             one.rule,
-            f"{one.without_action} of {one.closed} alerts of {one.rule} ended without action",
+            f"{one.without_action} of {one.closed} alerts of {one.rule} ended and were not acknowledged",
             one.without_action,
             None,
             False,
@@ -125,7 +137,7 @@ def _cluster(key: tuple[str, str, str], minutes: Sequence[int], runbook: Runbook
         f"{category} on {system_class} was resolved as {resolution} {len(minutes)} times in {CLUSTER_DAYS} days",
         len(minutes),
         int(yearly),
-        measured is None,
+        True,
         runbook.name if runbook else None,
     )
 

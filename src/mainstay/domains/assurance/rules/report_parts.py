@@ -9,7 +9,7 @@ from typing import Any  # the report is JSON
 
 from mainstay.domains.assurance.rules import findings as finding_rules
 from mainstay.domains.assurance.rules import requirements, roadmap
-from mainstay.domains.assurance.rules.automation import Opportunity, minutes_per_year
+from mainstay.domains.assurance.rules.automation import MEASURES, Opportunity, minutes_per_year
 from mainstay.domains.assurance.rules.catalogue import AREAS
 from mainstay.domains.assurance.rules.facts import Group, Host
 from mainstay.domains.assurance.rules.findings import Accepted, Change, Known
@@ -144,6 +144,7 @@ def opportunity(one: Opportunity) -> dict[str, Any]:
         "cases": one.cases,
         "minutes_per_year": one.minutes_per_year,
         "upper_bound": one.is_upper_bound,
+        "measured": MEASURES[one.kind],
         "runbook": one.runbook,
     }
 

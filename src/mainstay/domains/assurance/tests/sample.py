@@ -297,6 +297,7 @@ def report(findings=25, *, is_demo=False):
                 "cases": 14,
                 "minutes_per_year": 560,
                 "upper_bound": True,
+                "measured": "Minutes run from the start of a ticket to its resolution: an upper bound of the work.",
                 "runbook": "restart_service",
             },
             {

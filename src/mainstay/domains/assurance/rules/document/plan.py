@@ -41,7 +41,8 @@ _ANSWERS: Final = {"yes": "critical", "no": "ok", "unknown": "unknown"}
 
 def automation(report: JsonObject) -> list[Block]:
     """Return what repeats often enough that a runbook should do it."""
-    rows = [_chance(one) for one in blocks_of(report["automation"])]
+    chances = blocks_of(report["automation"])
+    rows = [_chance(one) for one in chances]
     columns = [
         column("What repeats", 6),
         column("Kind", 2),
@@ -50,8 +51,9 @@ def automation(report: JsonObject) -> list[Block]:
         column("Runbook", 4),
     ]
     return [
-        note("Work that people do again and again. Minutes are carried over to a year; “at most” stands where no run has shown how much."),
+        note("Work that people do again and again. Minutes are carried over to a year; “at most” stands before an upper bound."),
         table(columns, rows, empty="Nothing repeated often enough in the window."),
+        *(note(f"{kind}: {measured}", is_small=True) for kind, measured in _measured(chances)),
     ]
 
 
@@ -76,6 +78,11 @@ def health(report: JsonObject) -> list[Block]:
 def _chance(one: JsonObject) -> list[Json]:
     runbook = text(one["runbook"]) or tag("none exists yet", "neutral")
     return [text(one["title"]), text(one["kind"]), text(one["cases"]), _saved(one), runbook]
+
+
+def _measured(chances: list[JsonObject]) -> list[tuple[str, str]]:
+    """Return what the numbers of each kind measure; a report from before this was said says nothing."""
+    return sorted({(text(one["kind"]), text(one["measured"])) for one in chances if one.get("measured")})
 
 
 def _saved(one: JsonObject) -> str:
