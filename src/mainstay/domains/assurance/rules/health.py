@@ -47,14 +47,16 @@ def signs(judgements: Sequence[Judgement], waiting: Waiting) -> tuple[Sign, ...]
 
 
 def _share(sign: str, by_id: Mapping[str, Judgement], ids: Sequence[str], over_pct: int, step: str) -> Sign:
+    """Count a subject as judged when every check of the sign has judged it: a good disk says nothing of a missing backup."""
     ill: set[str] = set()
-    judged: set[str] = set()
+    unseen: set[str] = set()
     all_subjects: set[str] = set()
     for one in (by_id[check] for check in ids if check in by_id):
         ill |= {subject.id for subject, _ in one.failing}
-        judged |= {subject.id for subject, result in one.applicable if result.verdict is not Verdict.UNKNOWN}
-        all_subjects |= {subject.id for subject, _ in one.applicable}
-    return Sign(sign, _answer(len(ill), len(judged), len(all_subjects), over_pct), len(ill), len(judged), step if ill else "")
+        unseen |= {subject.id for subject, result in one.answers if result.verdict is Verdict.UNKNOWN} | {who.id for who, _ in one.unasked}
+        all_subjects |= {subject.id for subject, _ in (*one.applicable, *one.unasked)}
+    judged = len(ill | (all_subjects - unseen))
+    return Sign(sign, _answer(len(ill), judged, len(all_subjects), over_pct), len(ill), judged, step if ill else "")
 
 
 def _answer(ill: int, judged: int, of: int, over_pct: int) -> str:
@@ -68,7 +70,7 @@ def _answer(ill: int, judged: int, of: int, over_pct: int) -> str:
 def _security(judgements: Sequence[Judgement]) -> Sign:
     relevant = [one for one in judgements if one.severity is Severity.CRITICAL or one.check.id in ("PAT-03", "ACC-08")]
     ill = sum(bool(one.failing) for one in relevant)
-    judged, of = sum(one.judged for one in relevant), sum(len(one.applicable) for one in relevant)
+    judged, of = sum(one.judged for one in relevant), sum(len(one.applicable) + len(one.unasked) for one in relevant)
     return Sign("security", _answer(ill, judged, of, 0), ill, judged, "Close the critical findings first." if ill else "")
 
 

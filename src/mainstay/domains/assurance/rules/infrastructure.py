@@ -1,7 +1,7 @@
 """The map: devices, what runs and listens on them, who talks to whom, where data lies, and what everything hangs on.
 
-Source: security page, section 5 rule 13. Invariant: an edge is a connection that a device saw; a data store is a listener or a
-package that is one by its name; nothing is drawn that no fact shows.
+Source: security page, section 5 rule 13. Invariant: an edge is a connection that a device saw; a data store listens or runs, and is one
+by its name (a package that merely lies there keeps nothing); nothing is drawn that no fact shows.
 """
 
 from collections import Counter
@@ -17,14 +17,14 @@ LISTED_MAX = 500
 DEPENDED_ON_BY = 2
 LOOPBACK = ("127.", "::1", "localhost")
 
-# The words by which a listening process or a package shows that it keeps data, and what kind.
+# The words by which a listening process or a running service shows that it keeps data, and what kind.
 _STORES_BY_KIND: Mapping[str, tuple[str, ...]] = {
     "database": (
-        "postgres", "postgresql", "mysqld", "mysql-server", "mariadbd", "mariadb-server", "mongod", "redis-server", "clickhouse",
+        "postgres", "postgresql", "mysql", "mysqld", "mariadb", "mariadbd", "mongod", "redis", "redis-server", "clickhouse",
         "clickhouse-server",
     ),
     "search index": ("elasticsearch", "opensearch"),
-    "file share": ("smbd", "samba", "nfs-kernel-server", "rpc.nfsd"),
+    "file share": ("smb", "smbd", "samba", "nfs-server", "nfs-kernel-server", "rpc.nfsd"),
     "directory": ("slapd",),
     "mail store": ("dovecot",),
     "object store": ("minio",),
@@ -76,10 +76,10 @@ def dependencies(devices: Sequence[Mapped]) -> list[dict[str, Any]]:
 def data_stores(one: Mapped) -> list[dict[str, Any]]:
     """Return what keeps data on a device, with whether a backup is known of it."""
     kinds: dict[str, tuple[str, str]] = {}
-    for row in rows(one.host, "packages", "packages"):
-        name = str(row.get("name", ""))
-        if name in STORES:
-            kinds.setdefault(STORES[name], (name, "package"))
+    for row in rows(one.host, "services", "services"):
+        name = str(row.get("unit", "")).removesuffix(".service").partition("@")[0]
+        if name in STORES and _runs(row):
+            kinds.setdefault(STORES[name], (name, "service"))
     for row in rows(one.host, "sockets", "listening"):
         process = str(row.get("process") or "")
         if process in STORES:
@@ -111,6 +111,11 @@ def rows(host: Host, group: str, name: str) -> list[Mapping[str, Any]]:
     except NotKnown:
         return []
     return [row for row in found if isinstance(row, Mapping)] if isinstance(found, Sequence) and not isinstance(found, str) else []
+
+
+def _runs(service: Mapping[str, Any]) -> bool:
+    # A unit that did its work and ended ("active/exited", as Debian's umbrella unit of PostgreSQL) has no process that could keep data.
+    return service.get("state") == "running" and not str(service.get("detail") or "").startswith("active/exited")
 
 
 def _depended_on(devices: Sequence[Mapped], edges: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:

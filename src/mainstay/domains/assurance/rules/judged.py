@@ -1,7 +1,8 @@
 """What was judged: the subjects of an audit, and what each check answered about each of them.
 
 Owns: the words that the score, the findings and the roadmap share. Does not own: how a check judges (`rules.checks`).
-Invariant: a subject that could not be judged stays in every count; only "not applicable" leaves it.
+Invariant: a subject that could not be judged stays in every count; only "not applicable" leaves it. What has no source at all does not
+apply, yet whoever concludes something from the checks (a requirement, a sign of health) must count it as not seen.
 """
 
 from collections.abc import Mapping
@@ -85,6 +86,12 @@ class Judgement:
     @cached_property
     def judged(self) -> int:
         return sum(result.verdict is not Verdict.UNKNOWN for _, result in self.applicable)
+
+    @cached_property
+    def unasked(self) -> tuple[tuple[Subject, Result], ...]:
+        """Return the subjects that nobody looked at, because no source of this check is connected."""
+        reason = self.check.without_source
+        return tuple(pair for pair in self.answers if reason and pair[1].verdict is Verdict.NOT_APPLICABLE and pair[1].reason == reason)
 
     @cached_property
     def severity(self) -> Severity:

@@ -1,7 +1,7 @@
 """Every check of the catalogue over everything in scope.
 
 Owns: which question goes where. Does not own: any answer (`checks`, `system_checks`).
-Invariant: every row of the catalogue comes out, judged or not; a check that nobody implements is unknown, never a pass.
+Invariant: every row of the catalogue comes out, judged or not; a check that nobody implements was not looked at, never a pass.
 """
 
 from collections.abc import Iterable, Sequence

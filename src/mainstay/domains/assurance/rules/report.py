@@ -5,8 +5,8 @@ inputs give the same bytes.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any  # the report is JSON
 
@@ -16,7 +16,7 @@ from mainstay.domains.assurance.rules import score as scores
 from mainstay.domains.assurance.rules.catalogue import VERSION as CATALOGUE_VERSION
 from mainstay.domains.assurance.rules.findings import Change
 from mainstay.domains.assurance.rules.frameworks import Framework, frameworks
-from mainstay.domains.assurance.rules.inputs import Inputs
+from mainstay.domains.assurance.rules.inputs import Inputs, Scope
 from mainstay.domains.assurance.rules.judged import Judgement
 from mainstay.domains.assurance.rules.judging import judge_all
 from mainstay.domains.assurance.rules.results import Verdict
@@ -46,7 +46,8 @@ class Composed:
 
 def compose(inputs: Inputs) -> Composed:
     """Judge everything in scope and write the report."""
-    judgements = judge_all(inputs.devices, inputs.around)
+    open_before = {name for name, known in inputs.known.items() if not known.is_fixed}
+    judgements = tuple(_kept(one, inputs.scope, open_before) for one in judge_all(inputs.devices, inputs.around))
     failing = tuple(finding_rules.order(one for one in judgements if one.failing))
     total, accepted = scores.score(judgements), scores.score(judgements, waived=finding_rules.waived(failing, inputs.accepted))
     packs = frameworks()
@@ -91,11 +92,20 @@ def compose(inputs: Inputs) -> Composed:
     return Composed(document, total, accepted, failing, fixed)
 
 
+def _kept(one: Judgement, scope: Scope, open_before: Set[str]) -> Judgement:
+    """Return a check whose source is gone while its finding stands open as unknown: taking a source away closes nothing."""
+    if not one.unasked or finding_rules.finding_key(one.check.id, scope.id) not in open_before:
+        return one
+    gone = {subject.id for subject, _ in one.unasked}
+    answers = ((who, replace(result, verdict=Verdict.UNKNOWN) if who.id in gone else result) for who, result in one.answers)
+    return Judgement(one.check, tuple(answers))
+
+
 def _fixed(inputs: Inputs, judgements: Sequence[Judgement], failing: Sequence[Judgement]) -> tuple[str, ...]:
     def key(one: Judgement) -> str:
         return finding_rules.finding_key(one.check.id, inputs.scope.id)
 
-    settled = {key(one) for one in judgements if one.verdict is not Verdict.UNKNOWN and one.judged == len(one.applicable)}
+    settled = {key(one) for one in judgements if one.judged == len(one.applicable) and not one.unasked}
     open_before = [name for name, known in inputs.known.items() if not known.is_fixed]
     return finding_rules.fixed_keys(open_before, {key(one) for one in failing}, settled)
 

@@ -1,7 +1,7 @@
 """What the checks say about the requirements of a framework: met, partly, not met, or no evidence.
 
-Source: security page, section 4 rules 1, 7 and 8. Invariant: a requirement without a judged check is "no evidence", never met; an
-accepted risk is a fail with an exception beside it.
+Source: security page, section 4 rules 1, 7 and 8. Invariant: a requirement without a judged check is "no evidence", never met; one
+with a check that has no source is at best partly met; an accepted risk is a fail with an exception beside it.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -71,9 +71,14 @@ def state(verdicts: Sequence[Verdict]) -> RequirementState:
 
 def exposure(framework: Framework, judgements: Sequence[Judgement]) -> list[tuple[Requirement, RequirementState, tuple[str, ...]]]:
     """Return each requirement of a framework with its state and the checks behind it."""
-    verdicts: Mapping[str, Verdict] = {one.check.id: one.verdict for one in judgements}
+    verdicts: Mapping[str, Verdict] = {one.check.id: _verdict(one) for one in judgements}
     rows = []
     for requirement in framework.requirements:
         checks = tuple(sorted(one.check.id for one in judgements if strength_of(one.check, requirement) is not None))
         rows.append((requirement, state([verdicts[check] for check in checks]), checks))
     return rows
+
+
+def _verdict(one: Judgement) -> Verdict:
+    """Return what a check says about requirements: what nobody looked at says nothing, and so keeps a requirement from being met."""
+    return Verdict.UNKNOWN if one.unasked and one.verdict in (Verdict.PASS, Verdict.NOT_APPLICABLE) else one.verdict

@@ -1,7 +1,8 @@
 """The checks that no single host answers: systems, the tenant, its vendors and domains.
 
 Owns: to whom such a check applies, and what can be said without a source of its own. Does not own: host checks (`rules.checks`).
-Invariant: without a source the answer is unknown with the reason of the catalogue, and counts as not passed; never a pass.
+Invariant: without a source a check has no subject in scope: it does not apply, stands under "not looked at" with the reason of the
+catalogue, and is evidence of nothing; never a pass.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -72,7 +73,7 @@ def judge_tenant(check: Check, around: Around) -> Result:
 
 def without_source(check: Check) -> Result:
     reason = check.without_source or "no_source"
-    return Result(check.id, Verdict.UNKNOWN, "No source for this is connected.", (), reason=reason)
+    return Result(check.id, Verdict.NOT_APPLICABLE, "No source for this is connected.", (), reason=reason)
 
 
 def _witnessed(level: str) -> Result:

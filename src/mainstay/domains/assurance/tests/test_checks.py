@@ -189,7 +189,13 @@ def test_what_is_not_seen_is_unknown_with_its_reason(name: str) -> None:
     assert (judge(check, host(changed(patch))).verdict, judge(check, host(changed(patch))).reason) == (Verdict.UNKNOWN, reason)
 
 
-UNSAID = {"ACC-05": "no_people_list", "PAT-03": "no_exploited_list", "LOG-03": "no_log_source", "HLT-04": "no_trend"}
+UNSAID = {"ACC-05": "no_people_list", "LOG-03": "no_log_source", "HLT-04": "no_trend"}
+
+
+def test_without_a_list_of_exploited_holes_nothing_is_said_of_them():
+    result = judge("PAT-03", host(HEALTHY, declared={}))
+
+    assert (result.verdict, result.reason) == (Verdict.NOT_APPLICABLE, CATALOGUE["PAT-03"].without_source)
 
 
 @pytest.mark.parametrize("check", sorted(UNSAID))

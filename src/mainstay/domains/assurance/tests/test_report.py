@@ -6,9 +6,9 @@ from datetime import date, timedelta
 from mainstay.domains.assurance.rules.catalogue import CATALOGUE
 from mainstay.domains.assurance.rules.compare import compare
 from mainstay.domains.assurance.rules.findings import Accepted, Known
+from mainstay.domains.assurance.rules.inputs import Before
 from mainstay.domains.assurance.rules.judged import DataClass, Exposure, Subject
 from mainstay.domains.assurance.rules.matrix import State
-from mainstay.domains.assurance.rules.inputs import Before
 from mainstay.domains.assurance.rules.report import compose
 from mainstay.domains.assurance.rules.roadmap import Money
 from mainstay.domains.assurance.tests.builders import NOW, inputs, mapped
@@ -43,7 +43,8 @@ def test_every_check_of_the_catalogue_is_in_the_report_and_a_host_without_facts_
 
     assert [one["id"] for one in document["checks"]] == list(CATALOGUE)
     host_checks = [one for one in document["checks"] if CATALOGUE[one["id"]].subject == "host"]
-    assert {one["verdict"] for one in host_checks} == {"unknown"}
+    assert {one["id"]: one["verdict"] for one in host_checks if one["verdict"] != "unknown"} == {"NET-02": "not_applicable"}
+    assert {"check": "NET-02", "reason": "no_outside_probe", "subjects": 0} in document["not_looked_at"]
     assert {one["check"] for one in document["not_looked_at"]} >= {one["id"] for one in host_checks}
 
 
@@ -95,6 +96,17 @@ def test_what_is_gone_is_fixed_and_what_could_not_be_judged_stays_open():
 
     assert composed.document["changes"]["fixed"] == [OWNERLESS]
     assert composed.document["changes"]["against"] == "run-0"
+
+
+def test_a_source_that_is_taken_away_closes_no_finding_and_raises_no_score():
+    kept = Known("2026-11-01T00:00:00Z", (), "critical", False, date(2027, 1, 1))
+
+    before, after = compose(inputs()).document, compose(inputs(known={"f:NET-02:dev-1": kept})).document
+
+    (row,) = (one for one in after["checks"] if one["id"] == "NET-02")
+    assert (row["verdict"], after["changes"]["fixed"]) == ("unknown", [])
+    assert after["answer"]["coverage"]["applicable"] == before["answer"]["coverage"]["applicable"] + 1
+    assert after["answer"]["score"] <= before["answer"]["score"]
 
 
 def test_money_stays_empty_and_says_why_until_somebody_gives_a_rate():

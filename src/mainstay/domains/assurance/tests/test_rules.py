@@ -121,15 +121,15 @@ def ask(check_id: str, subject: Subject = OWNED, **around: object) -> list[tuple
     return [(result.verdict, result.reason) for _, result in system_checks.answers(CATALOGUE[check_id], world)]
 
 
-def test_a_system_without_data_needs_no_backup_and_one_with_data_is_unknown_without_a_source():
+def test_a_system_without_data_needs_no_backup_and_one_with_data_is_not_looked_at_without_a_source():
     assert ask("BCK-01", Subject("s", "kiosk")) == [(NA, "no_data_class")]
-    assert ask("BCK-01") == [(UNKNOWN, "no_backup_engine")]
-    assert ask("BCK-01", Subject("s", "kiosk", tier=1)) == [(UNKNOWN, "no_backup_engine")]
+    assert ask("BCK-01") == [(NA, "no_backup_engine")]
+    assert ask("BCK-01", Subject("s", "kiosk", tier=1)) == [(NA, "no_backup_engine")]
 
 
 def test_the_tenant_is_asked_only_when_it_is_in_scope():
     assert ask("GOV-02") == []
-    assert ask("GOV-02", tenant=OWNED) == [(UNKNOWN, "no_answer")]
+    assert ask("GOV-02", tenant=OWNED) == [(NA, "no_answer")]
 
 
 def test_a_ledger_that_nobody_outside_has_seen_fails():
@@ -147,7 +147,7 @@ def test_what_repeats_is_a_finding_and_nothing_to_automate_passes():
 
     assert ask("AUT-02", tenant=OWNED, opportunities={"AUT-02": (one,)}) == [(FAIL, "")]
     assert ask("AUT-02", tenant=OWNED, opportunities={"AUT-02": ()}) == [(PASS, "")]
-    assert ask("AUT-02", tenant=OWNED) == [(UNKNOWN, "no_history")]
+    assert ask("AUT-02", tenant=OWNED) == [(NA, "no_history")]
 
 
 # --- automation
@@ -157,14 +157,14 @@ def case(minutes: int = 12) -> automation.Case:
     return automation.Case("service.down", "server", "fixed", minutes)
 
 
-def test_five_tickets_of_a_kind_are_worth_their_minutes_times_the_measured_success():
+def test_five_tickets_of_a_kind_are_worth_at_most_their_minutes_times_the_measured_success():
     runbook = automation.Runbook("restart_service", verified=3, runs=4)
     (found,) = automation.clusters([case(m) for m in (10, 12, 12, 14, 90)], {"service.down": runbook})
 
-    assert (found.minutes_per_year, found.is_upper_bound, found.runbook) == (182, False, "restart_service")
+    assert (found.minutes_per_year, found.is_upper_bound, found.runbook) == (182, True, "restart_service")
 
 
-def test_without_a_measured_success_the_minutes_are_an_upper_bound():
+def test_without_a_measured_success_every_case_counts():
     (found,) = automation.clusters([case()] * 5, {})
 
     assert (found.minutes_per_year, found.is_upper_bound, found.runbook) == (243, True, None)
@@ -279,6 +279,28 @@ def test_a_database_that_two_devices_need_and_nobody_backs_up_is_a_single_point_
     ]
 
 
+def services(**one: str) -> dict[str, dict[str, object]]:
+    return {"services": {"services": [{"unit": "postgresql@15-main.service", "state": "running", "detail": "active/running", **one}]}}
+
+
+def test_a_database_that_runs_without_listening_to_the_network_is_a_data_store():
+    (store,) = infrastructure.data_stores(builders.mapped("db1", services()))
+
+    assert (store["kind"], store["what"], store["seen_as"]) == ("database", "postgresql", "service")
+
+
+@pytest.mark.parametrize(
+    "groups",
+    [
+        {"packages": {"packages": [{"name": "postgresql"}]}},
+        services(state="stopped", detail="inactive/dead"),
+        services(unit="postgresql.service", detail="active/exited"),
+    ],
+)
+def test_a_database_that_is_installed_and_does_not_run_is_none(groups):
+    assert infrastructure.data_stores(builders.mapped("db1", groups)) == []
+
+
 def test_the_map_of_a_device_whose_facts_are_not_known_is_empty_and_no_error():
     drawn = infrastructure.draw([builders.mapped()])
 
@@ -293,6 +315,10 @@ def test_the_map_of_a_device_whose_facts_are_not_known_is_empty_and_no_error():
 # --- health
 
 
+def not_looked_at(check_id: str) -> Judgement:
+    return Judgement(CATALOGUE[check_id], ((OWNED, system_checks.without_source(CATALOGUE[check_id])),))
+
+
 def sign(name: str, *judgements: Judgement, **waiting: int) -> tuple[str, int]:
     (found,) = (one for one in health.signs(judgements, health.Waiting(**waiting)) if one.sign == name)
     return found.answer, found.number
@@ -304,6 +330,24 @@ def test_a_sign_is_unknown_below_eighty_per_cent_judged_and_yes_as_soon_as_it_is
     assert sign("crashes", judgement(hlt, *[PASS] * 3, UNKNOWN)) == ("unknown", 0)
     assert sign("crashes", judgement(hlt, *[PASS] * 4, UNKNOWN)) == ("no", 0)
     assert sign("crashes", judgement(hlt, FAIL, UNKNOWN, UNKNOWN)) == ("yes", 1)
+
+
+def test_what_has_no_source_keeps_a_sign_unknown():
+    disk = judgement(check("HLT-03"), PASS, on=(OWNED,))
+
+    assert sign("data_loss", disk) == ("no", 0)
+    assert sign("data_loss", disk, not_looked_at("BCK-01")) == ("unknown", 0)
+
+
+def test_what_has_no_source_keeps_a_requirement_from_being_met():
+    one = not_looked_at("BCK-01")
+
+    assert (one.verdict, one.applicable, one.judged) == (NA, (), 0)
+    assert [subject.id for subject, _ in one.unasked] == [OWNED.id]
+    states = {row.id: state for row, state, checks in exposure(frameworks()[0], [one]) if checks}
+    assert set(states.values()) == {RequirementState.NO_EVIDENCE}
+    both = [one, judgement(check("X", controls=one.check.controls, hipaa=one.check.hipaa), PASS)]
+    assert {state for _, state, checks in exposure(frameworks()[0], both) if len(checks) > 1} == {RequirementState.PARTLY}
 
 
 def test_one_crashing_device_of_twenty_is_not_yet_the_sign():

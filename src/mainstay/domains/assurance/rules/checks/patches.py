@@ -4,7 +4,7 @@ from urllib.parse import urlsplit
 
 from mainstay.domains.assurance.rules.checks.lifecycle import end_of_security_updates
 from mainstay.domains.assurance.rules.checks.reading import complete, flag, flag_or_none, part, rows, text, texts, whole, whole_or_none
-from mainstay.domains.assurance.rules.checks.verdicts import counted, not_applicable, unknown, whether
+from mainstay.domains.assurance.rules.checks.verdicts import counted, not_applicable, whether
 from mainstay.domains.assurance.rules.facts import Host, NotKnown
 from mainstay.domains.assurance.rules.results import Result
 from mainstay.kernel.json import JsonObject
@@ -49,7 +49,7 @@ def pat_03(host: Host) -> Result:
     if not rows(host.group("packages"), "packages"):
         raise NotKnown("contradictory", "packages")
     if not isinstance(matches, list | tuple):
-        return unknown("PAT-03", ("packages",), "no_exploited_list", "The list of known exploited holes was not matched.")
+        return not_applicable("PAT-03", ("packages",), "no_exploited_list", "No list of known exploited holes is connected.")
     problems = [f"{name} is known to be exploited and is open here." for name in texts({"found": matches}, "found")]
     return whether("PAT-03", ("packages",), problems=problems, good="No installed package has a hole that is known to be exploited.")
 
