@@ -254,6 +254,7 @@ class FakeServer:
     polls: list[dict[str, Any]] = field(default_factory=list)
     ingested: list[dict[str, Any]] = field(default_factory=list)
     results: list[dict[str, Any]] = field(default_factory=list)
+    asked_at: list[str] = field(default_factory=list)
     on_poll: Callable[[], None] = lambda: None
     _through: dict[tuple[str, str], int] = field(default_factory=dict)
     _nonce: str = ""
@@ -267,6 +268,9 @@ class FakeServer:
             self.loses_replies -= 1
             raise Unreachable("timeout", "the answer was lost")
         return response
+
+    def turn_to(self, url: str) -> None:
+        self.asked_at.append(url)
 
     def close(self) -> None:
         return

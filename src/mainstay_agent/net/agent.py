@@ -15,6 +15,7 @@ from mainstay_agent.host.clocks import Clock
 from mainstay_agent.host.machine import Machine
 from mainstay_agent.net import batches
 from mainstay_agent.net.backoff import Backoff
+from mainstay_agent.net.contacts import Contacts
 from mainstay_agent.net.exchange import Exchange
 from mainstay_agent.net.hints import Hints, read_hints
 from mainstay_agent.net.identity import Home, Receipt
@@ -22,7 +23,7 @@ from mainstay_agent.net.inventory import Inventory
 from mainstay_agent.net.link import Link, Reply
 from mainstay_agent.net.logs import LogSource, RateCap
 from mainstay_agent.net.orders import Orders
-from mainstay_agent.net.problems import ServerRefused
+from mainstay_agent.net.problems import ServerRefused, Unreachable
 from mainstay_agent.net.sending import UNREADABLE, Sender
 from mainstay_agent.net.spool import Numbered, Spool
 from mainstay_agent.net.watch import Watch
@@ -83,6 +84,7 @@ class Device:
         self.hints = Hints()
         self.backoff = Backoff(parts.draw)
         self.side_backoff = Backoff(parts.draw)
+        self.contacts = Contacts(parts.home.contacts, parts.receipt.url, self.clock)
         self.watch = Watch(parts.machine)
         self.sampler = Sampler(parts.machine, parts.helper_pid)
         self.orders = Orders(parts.authority)
@@ -114,6 +116,7 @@ class Device:
     def refresh(self) -> None:
         """Ask the authority what it holds, and watch the services that its policy names."""
         self._ask_status({})
+        self.contacts.follow(self.status.get("urls"))
         listed = self.status.get("services")
         definitions = [Definition.from_policy(entry) for entry in listed if isinstance(entry, Mapping)] if isinstance(listed, list) else []
         self.watch.follow(definitions, (*self.parts.watch, *self.hints.watch))
@@ -182,9 +185,8 @@ class Device:
     def poll(self) -> Reply:
         """Hold one poll and act on its answer. A poll without answer is repeated byte for byte. Errors: Unreachable, ServerRefused."""
         pending = self.parts.spool.oldest("poll") or self._compose_poll()
-        wait_s = float(json.loads(pending.body).get("wait_s", 0))
         try:
-            reply = self._call(self.link, POLL_PATH, pending.body.encode(), pending.seq, wait_s + POLL_MARGIN_S)
+            reply = self._over_contacts(pending)
         except ServerRefused as refusal:
             self._sender.give_up(pending, refusal)
             raise
@@ -192,8 +194,26 @@ class Device:
         self._act(reply, had_heartbeat=json.loads(pending.body).get("hb") is not None)
         return reply
 
+    def _over_contacts(self, pending: Numbered) -> Reply:
+        """Send one poll to the addresses in their order, until one answers; the bytes stay the same, so twice does no harm."""
+        wait_s, problems = float(json.loads(pending.body).get("wait_s", 0)), dict[str, Unreachable | ServerRefused]()
+        for url in self.contacts.order():
+            self.parts.exchange.turn_to(url)
+            try:
+                reply = self._call(self.link, POLL_PATH, pending.body.encode(), pending.seq, wait_s + POLL_MARGIN_S)
+            except (Unreachable, ServerRefused) as problem:
+                if url == self.contacts.primary and isinstance(problem, ServerRefused):
+                    raise  # this is our server, and it said no
+                problems[url] = problem
+            else:
+                self.contacts.answered(url)
+                return reply
+        self.parts.exchange.turn_to(self.contacts.primary)
+        raise problems[self.contacts.primary]
+
     def send(self) -> bool:
         """Send the most important thing that waits; tell whether there may be more. Errors: Unreachable, ServerRefused."""
+        self.parts.side_exchange.turn_to(self.contacts.primary)
         if self.orders.waiting:
             self._hand_over_again()
         if self.orders.expects_results and self.clock.boot_ms() >= self._cursor.results and self._send_results():
@@ -237,7 +257,7 @@ class Device:
         if rows:
             batch = batches.batch(self.parts.spool, rows, with_series=rows[0].dict_id not in self._known_dicts)
         body = {
-            "wait_s": self.hints.wait_s(self.parts.draw, is_first=self.last_success_ms is None),
+            "wait_s": self.hints.wait_s(self.parts.draw, is_first=self.last_success_ms is None or self.contacts.is_trial_due),
             "boot": str(self.parts.machine.read_or_none("proc/sys/kernel/random/boot_id") or "unknown"),
             "samples": batch,
             "states": [],
@@ -273,6 +293,7 @@ class Device:
         offset = self.link.clock_offset_ms
         found += ["clock_offset"] if offset is not None and abs(offset) > 120_000 else []
         found += [f"ledger_alarm:{self.status.get('ledger_alarm')}"] if self.status.get("ledger_alarm") else []
+        found += ["contact_second_best"] if self.contacts.is_second_best else []
         found += ["helper_unreachable"] if self.is_helper_silent else []
         found += [f"results_refused:{self.refused_results}"] if self.refused_results else []
         found += [f"document_refused:{code}" for code in sorted(self.orders.refusals)]

@@ -38,6 +38,9 @@ class Exchange(Protocol):
 
     def send(self, method: str, target: str, body: bytes, headers: Mapping[str, str], timeout_s: float) -> Response: ...
 
+    def turn_to(self, url: str) -> None:
+        """Speak to another address from the next request on."""
+
     def close(self) -> None: ...
 
 
@@ -73,6 +76,11 @@ class HttpExchange:
             self._connect()
         except (BadAnswer, OSError) as problem:
             raise _unreachable(problem) from problem
+
+    def turn_to(self, url: str) -> None:
+        if url != self.url:
+            self.close()
+            self.url = url
 
     def close(self) -> None:
         if self._connection is not None:

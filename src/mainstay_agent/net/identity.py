@@ -50,6 +50,10 @@ class Home:
         return self.folder / "status.json"
 
     @property
+    def contacts(self) -> Path:
+        return self.folder / "contacts.json"
+
+    @property
     def alarms(self) -> Path:
         return self.folder / "alarms"
 
@@ -107,7 +111,7 @@ def load(home: Home) -> Receipt | None:
 
 def wipe(home: Home) -> None:
     """Destroy the keys first, then everything else that was this device (rule N7)."""
-    for path in (*sorted((home.folder / "keys").glob("*.key")), home.receipt, home.spool, home.checkpoint):
+    for path in (*sorted((home.folder / "keys").glob("*.key")), home.receipt, home.spool, home.checkpoint, home.contacts):
         path.unlink(missing_ok=True)
 
 

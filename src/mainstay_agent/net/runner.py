@@ -168,7 +168,7 @@ class Runner:
         status = {
             "version": VERSION,
             "device": device.parts.receipt.device,
-            "url": device.parts.receipt.url,
+            "url": device.contacts.primary,
             "helper": device.parts.has_helper,
             "last_success_ms": device.last_success_ms,
             "last_problem": device.last_problem,
