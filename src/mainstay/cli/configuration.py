@@ -14,7 +14,8 @@ from mainstay.cli.client import Client
 from mainstay.kernel.errors import Invalid, Refused
 
 SUFFIX = ".yaml"
-SIGNS = {"create": "+", "update": "~", "remove": "-", "unmanaged": " "}
+SIGNS = {"create": "+", "update": "~", "remove": "-", "unmanaged": " ", "waiting": "?"}
+QUIET = {"unmanaged": "not in the files, left as it is", "waiting": "waits: no such device has joined; apply again when it has"}
 
 
 def register(app: typer.Typer) -> None:
@@ -49,11 +50,12 @@ def apply(
     client = Client.from_environment()
     wish = {"files": _read(folder), "file_set": file_set, "prune": prune, "overwrite_drift": overwrite_drift}
     plan = client.post("/console/config", wish | {"dry_run": True})
-    changes = [line for line in plan["lines"] if line["change"] != "unmanaged"]
+    changes = [line for line in plan["lines"] if line["change"] not in QUIET]
     if not as_json:
         _show(plan["lines"])
     if changes:
         _ask(yes)
+    if changes or any(line["change"] == "waiting" for line in plan["lines"]):
         plan = client.post("/console/config", wish)
     if as_json:
         print(json.dumps(plan))
@@ -72,7 +74,7 @@ def _read(folder: Path) -> dict[str, str]:
 
 def _show(lines: list[dict[str, Any]]) -> None:
     for line in lines:
-        what = "not in the files, left as it is" if line["change"] == "unmanaged" else line["place"]
+        what = QUIET.get(line["change"], line["place"])
         print(f"  {SIGNS[line['change']]} {line['kind']:<8} {line['key']:<40} {what}")
         for name, value in (line["new"] or {}).items() if line["change"] == "update" else ():
             if line["old"][name] != value:

@@ -5,8 +5,10 @@ Invariant: nothing is changed before everything is read and compared; the first 
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
+from typing import TypeVar
 
 from django.db import transaction
 
@@ -25,11 +27,14 @@ from mainstay_trust import canonical
 
 _SET = re.compile(r"[a-z0-9][a-z0-9-]{0,59}")
 Files = Mapping[str, str]
+T = TypeVar("T")
+# Lines that tell and do not change: what no file names, and what waits for a machine to join.
+QUIET = frozenset({"unmanaged", "waiting"})
 
 
 @dataclass(frozen=True)
 class Line:
-    """One line of a plan. `change`: create, update, remove, unmanaged. `place`: file and line, where there is one."""
+    """One line of a plan. `change`: create, update, remove, or what changes nothing (QUIET). `place`: file and line, where there is one."""
 
     change: str
     kind: str
@@ -66,8 +71,16 @@ def export_files(*, actor: Actor, clock: Clock) -> dict[str, str]:
     """Return the whole configuration within reach, one text for each kind that has something to say."""
     require(actor, "console.config.read")
     reach = Reach(actor, clock)
-    written = {f"{kind.name}{SUFFIX}": texts.write(kind.current(reach), kind.fields, kind.key) for kind in KINDS}
+    managed = list(Managed.objects.filter(tenant=actor.tenant).exclude(waiting=None))
+    written = {f"{kind.name}{SUFFIX}": texts.write(_all_of(kind, reach, managed), kind.fields, kind.key) for kind in KINDS}
     return {name: text for name, text in written.items() if text}
+
+
+def _all_of(kind: Kind, reach: Reach, managed: Iterable[Managed]) -> list[Spec]:
+    """Return what is there and what still waits: files that are taken to another installation lose nothing."""
+    current = kind.current(reach)
+    there = {kind.key_of(spec) for spec in current}
+    return current + [row.waiting for row in managed if row.kind == kind.name and row.key not in there and row.waiting]
 
 
 @transaction.atomic
@@ -84,7 +97,7 @@ def apply_files(*, actor: Actor, files: Files, wish: Wish, clock: Clock) -> list
     work = _Work(Reach(actor, clock), wish, managed)
     for kind in KINDS:
         _apply_kind(work, kind, items[kind.name])
-    changed = [line for line in work.lines if line.change != "unmanaged"]
+    changed = [line for line in work.lines if line.change not in QUIET]
     if changed and not wish.dry_run:
         _record(actor, files, wish, changed, clock)
     return work.lines
@@ -112,36 +125,49 @@ def _keyed(kind: Kind, items: list[Item]) -> dict[str, Item]:
 def _apply_kind(work: _Work, kind: Kind, items: Mapping[str, Item]) -> None:
     current = {kind.key_of(spec): spec for spec in kind.current(work.reach)}
     for key, item in items.items():
-        have = current.get(key)
-        if have != item.spec:
-            _check_drift(work, kind, key, have, item)
-            work.lines.append(Line("create" if have is None else "update", kind.name, key, str(item.place), have, item.spec))
-            if not work.wish.dry_run:
-                _carry_out(work, kind, have, item)
+        is_waiting = _refused_at(item, partial(kind.waits, work.reach, item.spec))
+        if is_waiting:
+            work.lines.append(Line("waiting", kind.name, key, str(item.place), None, item.spec))
+        elif current.get(key) != item.spec:
+            _apply_item(work, kind, key, current.get(key), item)
         if not work.wish.dry_run:
-            _remember(work, kind, key, item.spec)
+            _remember(work, kind, key, item.spec, is_waiting=is_waiting)
     for key in sorted(set(current) - set(items)):
         _left_over(work, kind, key, current[key])
+    for key in sorted(_waiting(work, kind) - set(current) - set(items)):
+        _left_over(work, kind, key, None)
+
+
+def _apply_item(work: _Work, kind: Kind, key: str, have: Spec | None, item: Item) -> None:
+    _check_drift(work, kind, key, have, item)
+    work.lines.append(Line("create" if have is None else "update", kind.name, key, str(item.place), have, item.spec))
+    if not work.wish.dry_run:
+        _refused_at(item, lambda: kind.change(work.reach, have, item.spec))
+
+
+def _waiting(work: _Work, kind: Kind) -> set[str]:
+    return {key for (name, key), row in work.managed.items() if name == kind.name and row.waiting is not None}
 
 
 def _check_drift(work: _Work, kind: Kind, key: str, have: Spec | None, item: Item) -> None:
     row = work.managed.get((kind.name, key))
     now = "" if have is None else _digest(have)
-    if row is None or work.wish.overwrite_drift or row.sha256 == now:
+    if row is None or row.waiting is not None or work.wish.overwrite_drift or row.sha256 == now:
         return
     sentence = f"{item.place}: {kind.name} {key} was changed outside the files: it says {_words(have)}, the file says {_words(item.spec)}"
     raise Conflict("config.drift", sentence, now=have, file=item.spec)
 
 
-def _carry_out(work: _Work, kind: Kind, have: Spec | None, item: Item) -> None:
+def _refused_at(item: Item, work: Callable[[], T]) -> T:
+    """Do something with an item; a refusal names its file and line."""
     try:
-        kind.change(work.reach, have, item.spec)
+        return work()
     except MainstayError as problem:
         raise type(problem)(problem.code, f"{item.place}: {problem.message}", **problem.fields) from problem
 
 
-def _left_over(work: _Work, kind: Kind, key: str, have: Spec) -> None:
-    """What the files do not name stays, unless this set made it and is asked to clear up."""
+def _left_over(work: _Work, kind: Kind, key: str, have: Spec | None) -> None:
+    """What the files do not name stays, unless this set made it and is asked to clear up. `have` None: it only waits."""
     row = work.managed.get((kind.name, key))
     is_ours = row is not None and row.file_set == work.wish.file_set
     if not (work.wish.prune and is_ours):
@@ -149,19 +175,20 @@ def _left_over(work: _Work, kind: Kind, key: str, have: Spec) -> None:
         return
     work.lines.append(Line("remove", kind.name, key, old=have))
     if not work.wish.dry_run and row is not None:
-        kind.remove(work.reach, have)
+        if have is not None:
+            kind.remove(work.reach, have)
         row.delete()
 
 
-def _remember(work: _Work, kind: Kind, key: str, spec: Spec) -> None:
-    row, digest = work.managed.get((kind.name, key)), _digest(spec)
-    if row is not None and (row.sha256, row.file_set) == (digest, work.wish.file_set):
+def _remember(work: _Work, kind: Kind, key: str, spec: Spec, *, is_waiting: bool) -> None:
+    row, digest, waiting = work.managed.get((kind.name, key)), _digest(spec), spec if is_waiting else None
+    if row is not None and (row.sha256, row.file_set, row.waiting) == (digest, work.wish.file_set, waiting):
         return
     Managed.objects.update_or_create(
         tenant=work.reach.actor.tenant,
         kind=kind.name,
         key=key,
-        defaults={"file_set": work.wish.file_set, "sha256": digest, "at": work.reach.clock.now()},
+        defaults={"file_set": work.wish.file_set, "sha256": digest, "waiting": waiting, "at": work.reach.clock.now()},
     )
 
 

@@ -32,11 +32,16 @@ ANYWHERE = Field(TEXT, HOME)
 Current = Callable[[Reach], list[Spec]]
 Change = Callable[[Reach, Spec | None, Spec], None]
 Remove = Callable[[Reach, Spec], None]
+Waits = Callable[[Reach, Spec], bool]
+
+
+def _never(reach: Reach, spec: Spec) -> bool:
+    return False
 
 
 @dataclass(frozen=True)
 class Kind:
-    """One kind, and with its name the file. `key`: the fields that name an object."""
+    """One kind, and with its name the file. `key`: the fields that name an object. `waits`: what it is about is not there yet."""
 
     name: str
     fields: Mapping[str, Field]
@@ -44,6 +49,7 @@ class Kind:
     current: Current
     change: Change
     remove: Remove
+    waits: Waits = _never
 
     def key_of(self, spec: Spec) -> str:
         return "/".join(str(spec[name]) for name in self.key)
@@ -232,20 +238,56 @@ def _watched(reach: Reach) -> list[Spec]:
     found: list[Spec] = []
     for slug in reach.tenants:
         with reach.inside(slug) as actor:
-            names = set(_device_names(actor.tenant).values())
-            rows = estate.devices([actor.tenant]).exclude(watch=[])
-            found += [{"device": row.name, "client": slug, "units": sorted(row.watch)} for row in rows if row.name in names]
+            sites = {site: name for name, site in _sites_of(actor.tenant).items()}
+            rows = list(estate.devices([actor.tenant]).values_list("name", "site", "watch"))
+            named = [(name, site) for name, site, _ in rows]
+            found += [
+                {"device": name, "site": sites.get(site, "") if site else "", "client": slug, "units": sorted(watch)}
+                for name, site, watch in rows
+                if watch and named.count((name, site)) == 1
+            ]
     return found
 
 
 def _change_watched(reach: Reach, have: Spec | None, spec: Spec) -> None:
     with reach.inside(_text(spec, "client")) as actor:
-        device = _device(actor.tenant, _text(spec, "device"))
+        device = _placed(actor.tenant, spec)
+        if device is None:
+            raise NotFound("config.device_unknown", f"there is no device {spec['device']}")
         estate_services.set_watch(actor=actor, device_id=device, units=_texts(spec, "units"), clock=reach.clock)
 
 
 def _remove_watched(reach: Reach, spec: Spec) -> None:
     _change_watched(reach, spec, {**spec, "units": []})
+
+
+def _device_is_missing(reach: Reach, spec: Spec) -> bool:
+    """A machine joins by itself and later than files are written; what they say of it waits for it."""
+    if spec["client"] not in reach.tenants:
+        return False  # a client that nobody knows is a mistake, and is refused as one
+    with reach.inside(_text(spec, "client")) as actor:
+        return _placed(actor.tenant, spec) is None
+
+
+def _placed(tenant: UUID, spec: Spec) -> UUID | None:
+    """Return the device with this name at this site, or None while there is none. Errors: Invalid, when it cannot be told which."""
+    name, site = _text(spec, "device"), _text(spec, "site")
+    sites = _sites_of(tenant)
+    if site and site not in sites:
+        raise NotFound("config.site_unknown", f"there is no site {site}")
+    rows = list(estate.devices([tenant]).filter(name=name).values_list("id", "site"))
+    here = [device for device, at in rows if at == sites.get(site)]
+    if len(here) > 1:
+        raise Invalid("config.device_not_one", f"more than one device is named {name} there")
+    if rows and not here:
+        there = [known for known, at in sites.items() if at == rows[0][1]]
+        raise Invalid("config.device_elsewhere", f"the device {name} is at {f'the site {there[0]}' if there else 'no site'}; say so")
+    return here[0] if here else None
+
+
+def _sites_of(tenant: UUID) -> dict[str, UUID]:
+    rows = Tenant.objects.filter(parent_id=tenant, kind=Tenant.Kind.SITE, closed_at=None)
+    return dict(rows.values_list("slug", "id"))
 
 
 # --- helpers -------------------------------------------------------------------------------------------------------------
@@ -312,7 +354,7 @@ KINDS: tuple[Kind, ...] = (
     ),
     Kind(
         "watched",
-        {"device": Field(TEXT), "client": ANYWHERE, "units": Field(NAMES)},
-        ("client", "device"), _watched, _change_watched, _remove_watched,
+        {"device": Field(TEXT), "site": Field(TEXT, ""), "client": ANYWHERE, "units": Field(NAMES)},
+        ("client", "site", "device"), _watched, _change_watched, _remove_watched, _device_is_missing,
     ),
 )  # fmt: skip

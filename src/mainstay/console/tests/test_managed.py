@@ -11,6 +11,7 @@ from mainstay.console.managed import apply_files, export_files
 from mainstay.console.managed.applying import Wish
 from mainstay.console.models import Managed
 from mainstay.core.access import queries as access
+from mainstay.core.access import services as access_services
 from mainstay.core.access.bootstrap import bootstrap
 from mainstay.core.access.models import Assignment, Person, Tenant
 from mainstay.core.ledger import queries as ledger
@@ -19,6 +20,7 @@ from mainstay.domains.alerting import services as alerting
 from mainstay.domains.alerting.models import RuleOverride
 from mainstay.domains.automation import services as automation
 from mainstay.domains.automation.rules.healing import Mode
+from mainstay.domains.estate.models import Device, DeviceState
 from mainstay.kernel.actors import Actor, ActorKind, Via
 from mainstay.kernel.clock import FixedClock
 from mainstay.kernel.errors import Conflict, Invalid, NotFound, Refused
@@ -87,6 +89,69 @@ def command_line(home: Tenant, clock: FixedClock) -> Actor:
     reach = access.reach_of_service("cli", clock.now())
     roles = reach[home.id]
     return Actor(kind=ActorKind.SYSTEM, ref="s:cli", tenant=home.id, via=Via.CLI, roles=roles, readable=tuple(reach))
+
+
+WATCHED = "- device: har-dms-01\n  site: house\n  client: harbor\n  units:\n  - docvault.service\n"
+
+
+def house(cast: Cast, clock: FixedClock) -> Tenant:
+    bind(cast.harbor.id)
+    nadia = cast.nadia.in_(cast.harbor)
+    site = access_services.create_site(actor=nadia, client_id=cast.harbor.id, name="Harbour House", slug="house", clock=clock)
+    bind(cast.northwind.id)
+    return site
+
+
+def device_joins(cast: Cast, clock: FixedClock, site: Tenant | None) -> Device:
+    bind(cast.harbor.id)
+    made = Device.objects.create(
+        tenant=cast.harbor.id, name="har-dms-01", site=site.id if site else None, state=DeviceState.ACTIVE, machine_id_hash="m" * 64,
+        first_enrolled_at=clock.now(), last_seen_at=clock.now(),
+    )  # fmt: skip
+    bind(cast.northwind.id)
+    return made
+
+
+def lines(actor: Actor, files: Mapping[str, str], clock: FixedClock, wish: Wish | None = None) -> list[tuple[str, str]]:
+    found = apply_files(actor=actor, files=files, wish=wish or Wish(), clock=clock)
+    return [(line.change, line.key) for line in found if line.kind == "watched"]
+
+
+def test_what_files_say_of_a_machine_waits_until_it_has_joined(cast: Cast, clock: FixedClock) -> None:
+    site, nadia, files = house(cast, clock), cast.nadia.actor, {"watched.yaml": WATCHED}
+    assert lines(nadia, files, clock) == [("waiting", "harbor/house/har-dms-01")]
+    assert export_files(actor=nadia, clock=clock)["watched.yaml"] == WATCHED, "what waits is not lost on the way to a third installation"
+
+    device = device_joins(cast, clock, site)
+    assert lines(nadia, files, clock) == [("create", "harbor/house/har-dms-01")]
+    bind(cast.harbor.id)
+    device.refresh_from_db()
+    bind(cast.northwind.id)
+
+    assert device.watch == ["docvault.service"]
+    assert export_files(actor=nadia, clock=clock)["watched.yaml"] == WATCHED
+    assert lines(nadia, files, clock) == []
+    assert not Managed.objects.exclude(waiting=None).exists()
+
+
+def test_what_waits_and_is_no_longer_in_the_files_is_forgotten_only_when_asked(cast: Cast, clock: FixedClock) -> None:
+    house(cast, clock)
+    nadia, nothing = cast.nadia.actor, {"watched.yaml": ""}
+    lines(nadia, {"watched.yaml": WATCHED}, clock)
+
+    assert lines(nadia, nothing, clock) == [("unmanaged", "harbor/house/har-dms-01")]
+    assert lines(nadia, nothing, clock, Wish(prune=True)) == [("remove", "harbor/house/har-dms-01")]
+    assert not Managed.objects.exists()
+
+
+def test_a_machine_at_another_site_is_named_with_its_line_and_not_waited_for(cast: Cast, clock: FixedClock) -> None:
+    device_joins(cast, clock, house(cast, clock))
+
+    with pytest.raises(Invalid) as caught:
+        lines(cast.nadia.actor, {"watched.yaml": WATCHED.replace("  site: house\n", "")}, clock)
+
+    assert caught.value.message == "watched.yaml:1: the device har-dms-01 is at the site house; say so"
+    assert not Managed.objects.exists()
 
 
 def test_the_same_files_twice_change_nothing_and_leave_no_entry(cast: Cast, clock: FixedClock) -> None:
