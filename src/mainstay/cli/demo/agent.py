@@ -147,11 +147,11 @@ class Agent:
         await self._signed(door, "/agent/v1/ingest", {"stream": stream, "epoch": self.epoch, "seq": number, "data": data})
         self.batches[stream] = number
 
-    async def tell(self, door: Door, *, failed_unit: str = "") -> None:
+    async def tell(self, door: Door, *, failed_unit: str = "", is_audited: bool = False) -> None:
         """Send the fact groups that differ from those sent before."""
         at = int(door.now())
-        groups = machines.facts(self.machine, at, failed_unit=failed_unit)
-        hashes = machines.group_hashes(groups)
+        groups = machines.facts(self.machine, at, failed_unit=failed_unit, is_audited=is_audited)
+        hashes = {**self.facts, **machines.group_hashes(groups)}
         news = {
             name: {"sha256": hashes[name], "collected_at": at, "value": groups[name]}
             for name in groups

@@ -79,6 +79,8 @@ _SERVERS = (
 OUTDATED = ("elm-ws-02", "elm-ws-04", "har-lt-11")
 UNPROTECTED = ("quay-ws-03",)
 OFFLINE = "har-lt-07"
+# One machine of each client has an audit of its own beside its client's.
+AUDITED = ("har-prn-01", "elm-ehr-01", "quay-fs-01")
 _STATIONS = (
     *(("harbor", "house", "har-lt", 24), ("harbor", "house", "har-ws", 12), ("harbor", "annexe", "har-an", 2)),
     *(("elm", "clinic", "elm-ws", 6), ("elm", "lab", "elm-lab", 2), ("quay", "quay", "quay-ws", 6)),

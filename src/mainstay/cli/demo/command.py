@@ -21,7 +21,7 @@ import typer
 from mainstay.cli.demo import service as demo_service
 from mainstay.cli.demo import up as demo_up
 from mainstay.engines.layout import Layout
-from mainstay.engines.status import supervisor_pid
+from mainstay.engines.status import read_status, supervisor_pid
 from mainstay.kernel.errors import Conflict, Unavailable
 
 UNIT = "demod"
@@ -81,10 +81,12 @@ class Story:
         }
 
     def tell(self) -> None:
-        """Start, hold the ceremony, kill the service, print what happens, and stay until Ctrl-C."""
+        """Start, hold the ceremony, kill the service, print what happens, and stay until Ctrl-C or a signal."""
+        # A plain kill would leave the installation running behind; it ends as Ctrl-C does.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
         up = subprocess.Popen([sys.executable, "-m", "mainstay.cli.demo"], env=self.environ)
         try:
-            _until(lambda: self._is_ready() or up.poll() is not None, READY_S, "the installation to be ready")
+            _until(lambda: read_status(self.layout)["ready"] or up.poll() is not None, READY_S, "the installation to be ready")
             if up.poll() is not None:
                 raise Unavailable("demo.not_started", "The installation did not start; the lines above say why.", retryable=False)
             if os.geteuid() == 0:
@@ -100,9 +102,6 @@ class Story:
             if up.poll() is None:
                 up.send_signal(signal.SIGTERM)
             up.wait()
-
-    def _is_ready(self) -> bool:
-        return bool(self._json("status").get("ready"))
 
     def _repair(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)

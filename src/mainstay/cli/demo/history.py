@@ -22,18 +22,20 @@ import httpx
 
 from mainstay.cli.demo import ceremony, founding, machines, stories
 from mainstay.cli.demo.agent import Agent, Door
-from mainstay.cli.demo.cast import CLIENTS, DAYS, OWNER, PROVIDER
+from mainstay.cli.demo.cast import AUDITED, CLIENTS, DAYS, OWNER, PROVIDER
 from mainstay.cli.demo.cast import machines as all_machines
 from mainstay.cli.demo.stage import Sealing, Stage
 from mainstay.connectors.agent.intake import make_app
 from mainstay.core.access.bootstrap import bootstrap
 from mainstay.core.ledger.sequencer import Sequencer
 from mainstay.core.tenancy.binding import tenant_transaction
+from mainstay.domains.assurance import services as assurance
 from mainstay.domains.automation import queries as automation_queries
 from mainstay.domains.automation import services as automation
 from mainstay.domains.telemetry import services as telemetry
 from mainstay.engines.layout import Layout
 from mainstay.kernel.clock import FixedClock, SystemClock
+from mainstay.kernel.ids import from_base32
 
 AT_ONCE = 6
 # The intake believes a time of at most seven days ago, so each week is sent when it had just passed.
@@ -97,6 +99,9 @@ async def _play(layout: Layout, clock: FixedClock, end: datetime, keys: Keys) ->
         with _timed("present"):
             await _all(stage, lambda agent: _speak(stage, agent))
             await stage.do(stage.settle)
+        with _timed("audits"):
+            for name in AUDITED:
+                await stage.do(partial(_audit, stage, stage.agents[name]))
     return stage
 
 
@@ -148,7 +153,18 @@ async def _send_week(stage: Stage, times: Sequence[int], end: int, agent: Agent)
 
 async def _speak(stage: Stage, agent: Agent) -> None:
     if not agent.is_quiet:
+        await agent.tell(stage.door, is_audited=True)
         await agent.poll(stage.door, heartbeat=True)
+
+
+def _audit(stage: Stage, agent: Agent) -> None:
+    """Let Nadia ask for the System Audit of a client, and of one of its machines."""
+    client = agent.machine.client
+    with tenant_transaction(stage.tenants[client]):
+        nadia = stage.person(OWNER.login, client)
+        assurance.start_audit(actor=nadia, kind="client", clock=stage.clock)
+        assurance.start_audit(actor=nadia, kind="device", scope_id=from_base32(agent.device), clock=stage.clock)
+    stage.settle()
 
 
 async def _all(stage: Stage, work: Callable[[Agent], Awaitable[object]]) -> None:

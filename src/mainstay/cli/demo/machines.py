@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
+from mainstay.cli.demo import hosts
 from mainstay.cli.demo.cast import Machine
 from mainstay_trust import canonical
 from mainstay_trust.canonical import JSON
@@ -49,15 +50,17 @@ def identity(machine: Machine, boot: str) -> dict[str, JSON]:
     }
 
 
-def facts(machine: Machine, at: int, *, failed_unit: str = "") -> dict[str, Facts]:
-    """Return the fact groups of a machine at an instant (Unix seconds)."""
+def facts(machine: Machine, at: int, *, failed_unit: str = "", is_audited: bool = False) -> dict[str, Facts]:
+    """Return the fact groups of a machine at an instant (Unix seconds). `is_audited`: with those of the System Audit."""
     dice = random.Random(SEED + machine.number)  # noqa: S311 - invented values, the same each time
+    audited = hosts.audit_facts(machine, at // DAY_S * DAY_S, _person(machine)) if is_audited else {}
     return {
+        **audited,
         **_system(machine, at, dice),
         **_storage(machine),
         **_network(machine),
         **_software(machine, at, failed_unit),
-        **_people(machine, dice),
+        **_people(machine),
         **_protection(machine),
     }
 
@@ -172,14 +175,19 @@ def _certificates(machine: Machine, at: int) -> list[JSON]:
     end = CERTIFICATE_ENDS.get(machine.name, at + 300 * DAY_S)
     return [{"path": "/etc/nginx/tls/portal.pem", "position": 0, "subject": "CN=portal.harborlaw.example", "issuer": "CN=Simulated CA",
              "serial": "01", "names": ["portal.harborlaw.example"], "not_before": end - 90 * DAY_S, "not_after": end,
-             "sha256": name_hash("certificate"), "is_ca": False}]  # fmt: skip
+             "sha256": name_hash("certificate"), "is_ca": False, "key_type": "ec", "key_bits": 256,
+             "curve": "P-256", "signature": "sha256"}]  # fmt: skip
 
 
 CERTIFICATE_ENDS: dict[str, int] = {}
 
 
-def _people(machine: Machine, dice: random.Random) -> dict[str, Facts]:
-    person = dice.choice(_USERS)
+def _person(machine: Machine) -> str:
+    return _USERS[machine.number % len(_USERS)]
+
+
+def _people(machine: Machine) -> dict[str, Facts]:
+    person = _person(machine)
     users: list[JSON] = [
         {
             "name": name,
@@ -205,10 +213,11 @@ def _protection(machine: Machine) -> dict[str, Facts]:
     rules, policy = (0, "accept") if is_open else (14, "drop")
     scanner: JSON = {"name": "clamav", "installed": True, "running": machine.number % 7 != 0}
     return {
-        "firewall": {"active": not is_open, "kind": "nftables", "rules": rules, "input_policy": policy, "ufw": False, "firewalld": False},
+        "firewall": {"active": not is_open, "kind": "nftables", "rules": rules, "input_policy": policy, "input_default": policy,
+                     "ufw": False, "firewalld": False},
         "protection": {"products": [scanner], "apparmor": "enforce", "selinux": None},
         "tpm_secureboot": {"tpm": has_tpm, "tpm_version": "2" if has_tpm else None, "secure_boot": has_tpm},
-    }
+    }  # fmt: skip
 
 
 # --- samples -------------------------------------------------------------------------------------------------------------
