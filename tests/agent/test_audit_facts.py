@@ -261,6 +261,7 @@ def test_an_excerpt_is_short_and_redacted(tmp_path: Path) -> None:
     assert "hunter22" not in str(look.sources)
     assert len(str(look.sources[0]["excerpt"])) <= EXCERPT_MAX
     assert shorten("a\n" + "b" * 500) == "a"
+    assert shorten("f 666 /a\0d 777 /b\0") == "f 666 /a\nd 777 /b"
 
 
 class Asked:

@@ -70,8 +70,8 @@ class Look:
 
 
 def shorten(text: str) -> str:
-    """Return a redacted excerpt, cut at a line where possible."""
-    clean = redact(text[: EXCERPT_MAX * 4].encode("utf-8", "surrogateescape")).decode("utf-8", "replace").strip()
+    """Return a redacted excerpt, cut at a line where possible. Rows that a tool ends with a zero byte become lines."""
+    clean = redact(text[: EXCERPT_MAX * 4].replace("\0", "\n").encode("utf-8", "surrogateescape")).decode("utf-8", "replace").strip()
     return clean if len(clean) <= EXCERPT_MAX else clean[:EXCERPT_MAX].rsplit("\n", 1)[0]
 
 

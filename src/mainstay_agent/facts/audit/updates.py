@@ -212,11 +212,7 @@ def verify(machine: Machine) -> Fields:
     for at in range(0, len(installed), SLICE):
         if machine.clock.boot_ms() - began > SLICES_BUDGET_S * 1000:
             raise Unknown("timeout")
-        raw.append(
-            machine.run(
-                "nice", "-n", "19", "ionice", "-c", "3", "dpkg", "--verify", *installed[at : at + SLICE], timeout_s=TOOL_TIMEOUT_S
-            ).stdout
-        )
+        raw.append(_verify_some(machine, installed[at : at + SLICE]))
     return _verified(look, "dpkg", "dpkg --verify", "".join(raw), len(installed))
 
 
