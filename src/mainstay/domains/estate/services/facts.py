@@ -1,10 +1,11 @@
 """Facts arrive: changed groups only, each with its hash.
 
-Source: endpoint page, rules I1 and I2. Invariant: a group whose hash does not fit its value is not stored.
+Source: endpoint page, rules I1 and I2. Invariant: a group whose hash does not fit its value is not stored; one that
+the database cannot hold is unknown, and keeps no other group back.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -24,6 +25,7 @@ from mainstay.kernel.errors import Invalid
 from mainstay_trust.canonical import JSON
 
 GROUPS_MAX = 60
+NOT_TEXT = "not_text"
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ def store_facts(*, actor: Actor, device_id: UUID, reports: Sequence[GroupReport]
     _check(reports)
     device = queries.lock_device(actor.tenant, device_id)
     known = queries.facts(actor.tenant, device_id)
-    changed = [report for report in reports if _differs(known.get(report.name), report)]
+    changed = [_storable(report) for report in reports if _differs(known.get(report.name), report)]
     for report in changed:
         _store(device, known.get(report.name), report, clock)
     names = tuple(sorted(report.name for report in changed))
@@ -61,6 +63,19 @@ def _check(reports: Sequence[GroupReport]) -> None:
     for report in reports:
         if len(report.name) > 40 or report.sha256 != freshness.group_hash(report.value, report.unknown):
             raise Invalid("estate.fact_hash", "The hash of a fact group is not that of its value.", pointer=f"/groups/{report.name[:40]}")
+
+
+def _storable(report: GroupReport) -> GroupReport:
+    """Return a group as it may be stored: PostgreSQL takes no zero byte in a text, and the device must not be asked for it again."""
+    return replace(report, value=None, unknown=NOT_TEXT) if _has_zero_byte(report.value) else report
+
+
+def _has_zero_byte(value: object) -> bool:
+    if isinstance(value, str):
+        return "\0" in value
+    if isinstance(value, Mapping):
+        return any(_has_zero_byte(key) or _has_zero_byte(each) for key, each in value.items())
+    return isinstance(value, Sequence) and any(_has_zero_byte(each) for each in value)
 
 
 def _differs(known: Fact | None, report: GroupReport) -> bool:

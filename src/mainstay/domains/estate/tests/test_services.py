@@ -176,6 +176,19 @@ def test_an_unknown_group_is_kept_as_unknown_with_its_reason(estate: Estate) -> 
     assert (group.body, group.unknown) == (None, "needs_helper")
 
 
+def test_a_group_that_the_database_cannot_hold_is_unknown_and_keeps_no_other_back(estate: Estate) -> None:
+    device = estate.device()
+    bad = report("audit_files", {"sources": [{"excerpt": "a\0b"}]})
+
+    changed = services.store_facts(
+        actor=estate.agent(device), device_id=device.id, reports=[bad, report("fs", {"mounts": []})], clock=estate.clock
+    )
+
+    assert changed == ("audit_files", "fs")
+    facts = queries.facts(estate.tenant, device.id)
+    assert (facts["audit_files"].body, facts["audit_files"].unknown, facts["audit_files"].sha256) == (None, "not_text", bad.sha256)
+
+
 def test_an_upgraded_package_closes_the_interval_of_its_old_version(estate: Estate) -> None:
     device = estate.device()
     agent = estate.agent(device)
