@@ -24,7 +24,8 @@ RUNNING = "running"
 
 def pending(unknown: Mapping[str, str], known: Collection[str]) -> tuple[str, ...]:
     """Return the groups that a run must do without, but that are on their way: never sent, or a sweep that still runs."""
-    return tuple(sorted(name for name in AUDIT_GROUPS if name not in known or unknown.get(name) == RUNNING))
+    running = {name for name, reason in unknown.items() if reason == RUNNING}
+    return tuple(sorted(running | (AUDIT_GROUPS - set(known))))
 
 
 def due_after_facts(

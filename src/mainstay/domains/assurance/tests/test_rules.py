@@ -394,6 +394,7 @@ def test_a_run_waits_for_sweeps_and_for_groups_that_never_came():
     sent = schedule.AUDIT_GROUPS - {"audit_tls"}
 
     assert schedule.pending({"audit_verify": "running", "audit_ssh": "needs_helper"}, sent) == ("audit_tls", "audit_verify")
+    assert schedule.pending({"updates": "running"}, {*schedule.AUDIT_GROUPS, "updates"}) == ("updates",)
 
 
 def test_an_answer_with_failing_parts_names_them():
