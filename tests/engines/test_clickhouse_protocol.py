@@ -69,6 +69,37 @@ def test_parameters_are_bound_by_the_engine_and_never_become_statement_text(clic
     assert clickhouse.command("EXISTS DATABASE trial") == 1
 
 
+@pytest.mark.parametrize("count", [10, 1000])
+def test_many_values_are_bound_however_the_client_sends_them(clickhouse: Client, count: int) -> None:
+    """Beyond 4096 characters of values the client sends a form in place of an address."""
+    numbers = [2**64 - 1 - one for one in range(count)]
+
+    result = clickhouse.query(
+        "SELECT length({numbers:Array(UInt64)}), arraySum({numbers:Array(UInt64)}) = 0, {text:String}",
+        parameters={"numbers": numbers, "text": "it's; ä\nline"},
+        settings={"readonly": 1},
+    )
+
+    assert result.result_rows == [(count, 0, "it's; ä\nline")]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"not a form",
+        b'--B\r\nContent-Disposition: form-data; name="query"\r\n\r\nSELECT 1',
+        b'--B\r\nContent-Disposition: form-data; name="query"; filename="x"\r\n\r\nSELECT 1\r\n--B--\r\n',
+        b"--B\r\nContent-Disposition: form-data\r\n\r\nSELECT 1\r\n--B--\r\n",
+        b'--B\r\nContent-Disposition: form-data; name="query"\r\n\r\nSELECT 1\xff\r\n--B--\r\n',
+    ],
+    ids=["no form", "cut", "a file", "no name", "no text"],
+)
+def test_a_damaged_form_is_refused(raw: Raw, body: bytes) -> None:
+    status, headers, text = raw.ask("POST", "/", body, Content_Type="multipart/form-data; boundary=B")
+
+    assert (status, headers["X-ClickHouse-Exception-Code"]) == (400, "36"), text
+
+
 def test_rows_inserted_in_native_come_back_byte_for_byte(clickhouse: Client, samples: str) -> None:
     summary = clickhouse.insert(samples, [[1, AT, 0.1, BINARY], [2, AT, float("inf"), ""]], column_names=["tenant", "ts", "value", "note"])
 

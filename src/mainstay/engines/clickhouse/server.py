@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 from mainstay.engines.clickhouse.encoding import opened, packed
 from mainstay.engines.clickhouse.engine import Answer, Engine
 from mainstay.engines.clickhouse.errors import AUTHENTICATION_FAILED, BAD_ARGUMENTS, EngineError, refusal
+from mainstay.engines.clickhouse.forms import fields, is_form
 from mainstay.engines.clickhouse.lanes import Lanes
 from mainstay.engines.clickhouse.requests import Asked, asked, url_parameters
 
@@ -120,6 +121,10 @@ class _Handler(BaseHTTPRequestHandler):
             self._reply(200, b"Ok.\n", {})
             return
         body = opened(self._body(), self.headers.get("Content-Encoding", "").lower())
+        content_type = self.headers.get("Content-Type", "")
+        if is_form(content_type):
+            # The address counts where both name something: it is what was authenticated and limited.
+            parameters = fields(content_type, body) | parameters
         with asked(parameters, dict(self.headers), body, may_write=may_write) as what:
             for _rest in body:  # what a statement did not need must not be read as the next request
                 pass
