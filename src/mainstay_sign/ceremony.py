@@ -17,7 +17,7 @@ from mainstay_trust.dsse import POLICY, ROOT, Envelope
 from mainstay_trust.errors import Rejected
 from mainstay_trust.keys import Key, Role, public_from_hex
 from mainstay_trust.members import Members
-from mainstay_trust.policies import LIFE_S_DEFAULT, parse_policy, policy_template
+from mainstay_trust.policies import LIFE_S_DEFAULT, Policy, parse_policy, policy_template
 from mainstay_trust.roots import LIFE_S_MAX, ROLES, root_payload
 
 # Set by the ceremony itself; a draft that names them would only look as if it decided something.
@@ -70,10 +70,22 @@ def policy_payload(
         raise Rejected("bad_draft", f"a policy has no member {', '.join(unknown)[:200]}")
     mine = {name: value for name, value in draft.items() if name not in _OURS}
     value = template | mine | {"reduced": is_reduced, "expires": issued + life_s}
-    bound = damage_bound(parse_policy(canonical.encode(value)), CATALOGUE, devices)
+    policy = parse_policy(canonical.encode(value))
+    _refuse_locked_out(policy)
+    bound = damage_bound(policy, CATALOGUE, devices)
     payload = canonical.encode(value | {"damage_bound": bound.as_json()})
     parse_policy(payload)
     return payload
+
+
+def _refuse_locked_out(policy: Policy) -> None:
+    """Refuse a policy under which no device would ever act again."""
+    if policy.witness_quorum > len(policy.witness_keys):
+        raise Rejected(
+            "bad_draft", f"{policy.witness_quorum} witnesses are demanded and {len(policy.witness_keys)} are named in keys.witness"
+        )
+    if policy.witness_quorum and not policy.require_logged:
+        raise Rejected("bad_draft", "witnesses vouch for the ledger: witness_quorum needs require_logged")
 
 
 def _unused_key(signatory: Signatory) -> Key | None:

@@ -73,6 +73,9 @@ def _weaker_policy(old: Policy, new: Policy) -> list[str]:
     found = []
     if new.witness_quorum < old.witness_quorum:
         found.append(f"witness_quorum: {old.witness_quorum} -> {new.witness_quorum}")
+    gone = {vkey.public for vkey in old.witness_keys} - {vkey.public for vkey in new.witness_keys}
+    if gone and new.witness_quorum:
+        found.append(f"keys.witness: {len(gone)} witnesses are no longer asked")
     if old.require_logged and not new.require_logged:
         found.append("require_logged: true -> false")
     if old.tls_mode == "pin" and new.tls_mode != "pin":

@@ -22,11 +22,12 @@ from mainstay_trust.issue import IssueProof, judge_issue
 from mainstay_trust.keys import Role, Verify
 from mainstay_trust.members import CROCKFORD_ID, Members
 from mainstay_trust.notes import Checkpoint
-from mainstay_trust.policies import is_protected
+from mainstay_trust.policies import Policy, is_protected
+from mainstay_trust.quorum import UNWITNESSED, judge_witnesses
+from mainstay_trust.tlog_proof import parse_proof, prove
 
 NO_POLICY_TARGETS_MAX = 1000
 T3_TARGETS_MAX = 10
-WITNESS_AGE_S_MAX = 86400
 
 _NAMES = (
     *("v", "id", "tenant", "aud", "tier", "action", "artefact", "params", "nbf", "exp", "window", "campaign", "wave"),
@@ -320,9 +321,28 @@ def _check_logged(case: _Case) -> Verdict:
         code, checkpoint = judge_issue(case.issue, case.payload_sha256, state.checkpoint, state.logs, case.verify)
         if code is not None:
             return Verdict(code)
-    if policy.witness_quorum and (state.witnessed_at is None or state.clock.upper - state.witnessed_at > WITNESS_AGE_S_MAX):
-        return Verdict("ckpt_unwitnessed")
-    return Verdict(None, checkpoint=checkpoint)
+    return Verdict(_check_witnessed(case, policy), checkpoint=checkpoint)
+
+
+def _check_witnessed(case: _Case, policy: Policy) -> str | None:
+    """Check 10, the rest: enough witnesses have seen the tree in which the command stands."""
+    if not policy.witness_quorum:
+        return None
+    if case.issue is None:
+        return UNWITNESSED
+    try:
+        proven = prove(parse_proof(case.issue.proof), case.state.logs, case.verify)
+    except Rejected:
+        return UNWITNESSED
+    return judge_witnesses(
+        case.issue.witnessed,
+        proven,
+        logs=case.state.logs,
+        witnesses=policy.witness_keys,
+        quorum=policy.witness_quorum,
+        at=case.state.clock.upper,
+        verify=case.verify,
+    )
 
 
 def _is_allowed(action: Action, params: Mapping[str, JSON], state: EndpointState) -> bool:

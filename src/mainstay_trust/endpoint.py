@@ -57,7 +57,6 @@ class EndpointState:
     retired: tuple[Key, ...] = ()
     receipt_logs: tuple[Vkey, ...] = ()
     checkpoint: Checkpoint | None = None
-    witnessed_at: int | None = None
     offline_s: int = 0
     is_helper_present: bool = True
     is_frozen: bool = False

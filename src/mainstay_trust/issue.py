@@ -15,6 +15,7 @@ from mainstay_trust.ledger_leaf import Leaf, body_commitment, parse_leaf
 from mainstay_trust.members import Members
 from mainstay_trust.merkle import verify_consistency
 from mainstay_trust.notes import Checkpoint, Vkey
+from mainstay_trust.quorum import Witnessed, witnessed_from_json
 from mainstay_trust.tlog_proof import parse_proof, prove
 
 ISSUED_ACT = "automation.command.issued"
@@ -23,16 +24,20 @@ PAYLOAD_MEMBER = "payload_sha256"
 
 @dataclass(frozen=True)
 class IssueProof:
-    """What travels with a command: the tlog-proof of its leaf, the leaf's salt and body, and a consistency proof."""
+    """What travels with a command: the tlog-proof of its leaf, the leaf's salt and body, and a consistency proof.
+
+    `witnessed`: for a policy that demands witnesses, the newest checkpoint that enough of them have seen.
+    """
 
     proof: str
     salt: bytes
     body: JSON
     consistency: tuple[bytes, ...] = ()
+    witnessed: Witnessed | None = None
 
 
-def issue_from_json(proof: object, leaf: object, consistency: object) -> IssueProof | None:
-    """Read members `proof`, `leaf` and `consistency` of a delivery; None when there is no proof. Errors: Rejected("bad_envelope")."""
+def issue_from_json(proof: object, leaf: object, consistency: object, witnessed: object = None) -> IssueProof | None:
+    """Read these members of a delivery; None when there is no proof. Errors: Rejected("bad_envelope")."""
     if proof is None:
         return None
     members = Members(
@@ -44,6 +49,7 @@ def issue_from_json(proof: object, leaf: object, consistency: object) -> IssuePr
         salt=bytes_from_hex(inner.raw("salt"), 32, code="bad_envelope"),
         body=inner.raw("body"),
         consistency=members.items("consistency", lambda item: bytes_from_hex(item, 32, code="bad_envelope"), most=63),
+        witnessed=witnessed_from_json(witnessed),
     )
 
 

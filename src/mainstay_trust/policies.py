@@ -18,7 +18,7 @@ from mainstay_trust.dsse import POLICY, Envelope, signed_by
 from mainstay_trust.errors import Rejected
 from mainstay_trust.keys import Key, Keyring, Verify, public_from_hex
 from mainstay_trust.members import CROCKFORD_ID, Members
-from mainstay_trust.notes import LOG_KEY, Vkey, parse_vkey
+from mainstay_trust.notes import COSIGNER_KEY, LOG_KEY, SIGNATURES_MAX, Vkey, parse_vkey
 from mainstay_trust.roots import Root
 from mainstay_trust.windows import Freeze, Window, read_freeze, read_window
 
@@ -27,6 +27,7 @@ LIFE_S_DEFAULT = 90 * 86400
 MAX_OFFLINE_S_DEFAULT = 30 * 86400
 MAX_TARGETS_DEFAULT = 50
 ALARM_URLS_MAX = 3
+WITNESSES_MAX = SIGNATURES_MAX - 1  # all of them and the log itself fit into one note
 TIERS = ("T0", "T1", "T2", "T3")
 PROTECTED_UNITS = ("mainstay-*", "mainstay.*", "sshd*", "ssh.*", "ssh", "ssh@*", "systemd-*", "dbus*")
 _NAMES = (
@@ -82,6 +83,7 @@ class Policy:
     server_keys: tuple[Key, ...]
     reply_keys: tuple[Key, ...]
     ledger_keys: tuple[Vkey, ...]
+    witness_keys: tuple[Vkey, ...]
     revoked: frozenset[str]
     urls: tuple[str, ...]
     pins: tuple[str, ...]
@@ -126,7 +128,7 @@ def parse_policy(payload: bytes) -> Policy:
     """Read a policy payload. Errors: Rejected: bad_policy, bad_key, bad_vkey."""
     members = Members(_object(payload), code="bad_policy", names=_NAMES)
     members.count("v", least=1, most=1)
-    keys = Members(members.raw("keys"), code="bad_policy", names=("server", "reply", "ledger"))
+    keys = Members(members.raw("keys"), code="bad_policy", names=("server", "reply", "ledger"), optional=("witness",))
     policy = Policy(
         tenant=members.text("tenant", form=CROCKFORD_ID),
         epoch=members.count("epoch", least=1),
@@ -136,6 +138,8 @@ def parse_policy(payload: bytes) -> Policy:
         server_keys=keys.items("server", _key, most=8),
         reply_keys=keys.items("reply", _key, most=8),
         ledger_keys=keys.items("ledger", _log_key, most=8),
+        # Absent in policies that were signed before there were any: then nobody is a witness.
+        witness_keys=keys.items("witness", _witness_key, most=WITNESSES_MAX) if keys.has("witness") else (),
         revoked=frozenset(members.texts("revoked", form=_HASH)),
         urls=members.texts("urls", most=16),
         pins=members.texts("pins", most=32, form=_HASH),
@@ -160,6 +164,8 @@ def parse_policy(payload: bytes) -> Policy:
     )
     members.texts("protected")
     members.record("damage_bound")
+    if len({vkey.public for vkey in policy.witness_keys}) != len(policy.witness_keys):
+        raise Rejected("bad_policy", "one witness key under two names would count twice")
     if not policy.issued < policy.expires <= policy.issued + LIFE_S_MAX:
         raise Rejected("bad_policy", "a policy lives at most 100 days")
     return policy
@@ -247,6 +253,14 @@ def _log_key(value: object) -> Vkey:
     vkey = parse_vkey(members.text("vkey"))
     if vkey.kind != LOG_KEY or vkey.name != members.text("origin"):
         raise Rejected("bad_policy", "a log key is named by its origin")
+    return vkey
+
+
+def _witness_key(value: object) -> Vkey:
+    members = Members(value, code="bad_policy", names=("name", "vkey"))
+    vkey = parse_vkey(members.text("vkey"))
+    if vkey.kind != COSIGNER_KEY or vkey.name != members.text("name"):
+        raise Rejected("bad_policy", "a witness key is a cosigner's and is named by its witness")
     return vkey
 
 

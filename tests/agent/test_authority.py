@@ -15,8 +15,9 @@ from mainstay_agent.authority.launch import Outcome
 from mainstay_agent.authority.verbs import Peer
 from mainstay_agent.host.ed25519 import KeyPair
 from mainstay_agent.host.zones import zone
-from mainstay_trust import canonical, dsse, results
+from mainstay_trust import canonical, dsse, notes, results
 from mainstay_trust.errors import Rejected
+from mainstay_trust.notes import COSIGNER_KEY, Vkey
 from mainstay_trust.orders import Succession, Unfreeze
 from tests.agent.conftest import authority_fingerprint
 from tests.agent.fakes import DEVICE, NOW, ORIGIN, OTHER, TENANT, Ledger, RecordingLauncher, Tenancy, inline, pair, service
@@ -725,3 +726,24 @@ def test_only_root_lets_a_device_leave_and_the_chain_says_so(helper, tenancy) ->
     assert not (helper.authority.settings.folder / "evidence.key").exists()
     with pytest.raises(Rejected, match="not_enrolled"):
         submit(helper, tenancy.deliver(tenancy.command()))
+
+
+def test_a_policy_that_demands_witnesses_runs_nothing_that_too_few_have_seen(helper, tenancy, launcher) -> None:
+    oak = pair(0x31)
+    vkey = Vkey("oak", COSIGNER_KEY, oak.public)
+    keys = canonical.parse_object(tenancy.policy().payload)["keys"] | {"witness": [{"name": "oak", "vkey": str(vkey)}]}
+    tenancy.epoch = 2
+    policy = tenancy.policy(epoch=2, keys=keys, witness_quorum=1)
+    helper.ask("docs", {"op": "update", "roots": [], "policy": policy.as_json()})
+
+    def delivery(witnessed: bool) -> dict[str, Any]:
+        tenancy.held = helper.ask("query", {})["checkpoint"]["size"]
+        made = tenancy.deliver(tenancy.command())
+        note = notes.parse_note(tenancy.ledger.note(1))
+        seen = note.with_signature(notes.cosign(note.text, vkey, oak.sign, at=NOW - 3600)).encode().decode()
+        return made | {"witnessed": {"note": seen, "consistency": tenancy.ledger.consistency(1)} if witnessed else None}
+
+    assert submit(helper, delivery(witnessed=False)) == ("refused", "ckpt_unwitnessed")
+    assert launcher.effects == []
+    assert submit(helper, delivery(witnessed=True))[0] == "started"
+    assert launcher.effects == ["restart"]

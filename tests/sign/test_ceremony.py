@@ -95,6 +95,7 @@ def test_a_relabelled_key_does_not_open(tool):
         (DRAFT | {"services": [SERVICE | {"unit": "sshd.service"}]}, "bad_policy"),
         (DRAFT | {"services": [SERVICE | {"unit": "mainstay-agent.service"}]}, "bad_policy"),
         (DRAFT | {"tiers": {}}, "bad_policy"),
+        (DRAFT | {"witness_quorum": 1}, "bad_draft"),
         (DRAFT | {"keys": {"server": [{"pub": "00" * 32, "holder": "x", "expires": None}], "reply": [], "ledger": []}}, "bad_key"),
     ],
 )

@@ -387,11 +387,6 @@ def test_a_standing_alarm_stops_everything_above_t0(world):
     assert world.judge(observe, is_ledger_alarmed=True).code is None
 
 
-@pytest.mark.parametrize(("witnessed_at", "code"), [(None, "ckpt_unwitnessed"), (NOW - 86401, "ckpt_unwitnessed"), (NOW - 86400, None)])
-def test_a_quorum_of_witnesses_must_have_been_seen_within_a_day(world, witnessed_at, code):
-    assert world.judge(command(), policy=policy(witness_quorum=1), witnessed_at=witnessed_at).code == code
-
-
 # Checks 12 to 14.
 
 

@@ -414,12 +414,12 @@ def _windows(policy: Policy | None, lower: int) -> Callable[[str | None, str], s
 
 
 def _issue_text(delivery: Mapping[str, JSON]) -> str:
-    return canonical.encode({name: delivery.get(name) for name in ("proof", "leaf", "consistency")}).decode()
+    return canonical.encode({name: delivery.get(name) for name in ("proof", "leaf", "consistency", "witnessed")}).decode()
 
 
 def _issue(text: str) -> IssueProof | None:
     members = json.loads(text)
-    return issue_from_json(members["proof"], members["leaf"], members["consistency"] or [])
+    return issue_from_json(members["proof"], members["leaf"], members["consistency"] or [], members.get("witnessed"))
 
 
 def _payload_of(envelope: bytes) -> bytes:

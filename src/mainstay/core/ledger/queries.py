@@ -14,7 +14,7 @@ from typing import cast
 from uuid import UUID
 
 from django.db import connection
-from django.db.models import BigIntegerField, OuterRef, QuerySet, Subquery
+from django.db.models import BigIntegerField, Count, OuterRef, QuerySet, Subquery
 
 from mainstay.core.ledger import nodes
 from mainstay.core.ledger.entries import PLATFORM, WHOLE
@@ -24,9 +24,10 @@ from mainstay.core.tenancy.binding import tenant_transaction
 from mainstay_trust import canonical, merkle
 from mainstay_trust.canonical import JSON
 from mainstay_trust.merkle import Read
+from mainstay_trust.notes import Vkey
 from mainstay_trust.tlog_proof import TlogProof
 
-__all__ = ["PLATFORM", "checkpoint", "entries", "heartbeat_answer", "log_vkeys", "status", "tlog_proof"]
+__all__ = ["PLATFORM", "checkpoint", "entries", "heartbeat_answer", "log_vkeys", "status", "tlog_proof", "witnessed"]
 
 LAG_WARNS = timedelta(hours=1)
 _POLL_S = 0.05
@@ -64,6 +65,14 @@ class ProvenLeaf:
 @dataclass(frozen=True)
 class HeartbeatAnswer:
     """What an agent needs to follow the log: the newest note and the proof that it continues what the agent holds."""
+
+    note: str
+    consistency: list[str]
+
+
+@dataclass(frozen=True)
+class WitnessedAnswer:
+    """A checkpoint with the cosignatures on it, and the proof that the log's newest one continues it."""
 
     note: str
     consistency: list[str]
@@ -191,6 +200,23 @@ def heartbeat_answer(tenant: UUID, size_held: int) -> HeartbeatAnswer | None:
     may_prove = 0 < size_held <= head.size
     proof = merkle.consistency_proof(size_held, head.size, reader(head.log_id, head.size)) if may_prove else []
     return HeartbeatAnswer(head.note.decode(), [node.hex() for node in proof])
+
+
+def witnessed(tenant: UUID, witnesses: Sequence[Vkey], quorum: int, *, since: datetime) -> WitnessedAnswer | None:
+    """Return the newest checkpoint that `quorum` of the named witnesses have cosigned since a time, or None."""
+    head = checkpoint(tenant)
+    if head is None or not quorum:
+        return None
+    named = Cosignature.objects.filter(
+        tenant=tenant, log_id=head.log_id, size__lte=head.size, witness__in=[vkey.name for vkey in witnesses], cosigned_at__gte=since
+    )
+    counted = named.values("size").annotate(number=Count("id")).filter(number__gte=quorum).order_by("-size").first()
+    signed = signed_at_size(head.log_id, counted["size"]) if counted else None
+    if counted is None or signed is None:
+        return None
+    lines = named.filter(size=counted["size"]).order_by("witness").values_list("line", flat=True)
+    proof = merkle.consistency_proof(counted["size"], head.size, reader(head.log_id, head.size))
+    return WitnessedAnswer("\n".join([signed[1].decode().rstrip("\n"), *lines, ""]), [node.hex() for node in proof])
 
 
 # --- entries and bodies ------------------------------------------------------------------------------------------------

@@ -1,5 +1,7 @@
 """Proofs, heads, cosignatures: everything leads to a checkpoint that the log has signed."""
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 from nacl.signing import SigningKey
 
@@ -11,7 +13,8 @@ from mainstay.core.tenancy.binding import tenant_transaction
 from mainstay.kernel.errors import Invalid, NotFound
 from mainstay_trust.ledger_leaf import body_commitment, parse_leaf
 from mainstay_trust.merkle import verify_consistency, verify_inclusion
-from mainstay_trust.notes import COSIGNER_KEY, Vkey, cosign, parse_checkpoint, parse_note, parse_vkey
+from mainstay_trust.notes import COSIGNER_KEY, Checkpoint, Vkey, cosign, open_checkpoint, parse_checkpoint, parse_note, parse_vkey
+from mainstay_trust.quorum import Witnessed, judge_witnesses
 from mainstay_trust.tlog_proof import parse_proof, prove
 
 
@@ -121,6 +124,37 @@ def test_a_cosignature_is_verified_and_kept_once(log: LogUnderTest) -> None:
     assert status is not None
     assert (status.level, status.witnesses, status.cosigned_size) == ("W1", 1, 3)
     assert log.rows("SELECT cosigned_size FROM ledger_witness WHERE tenant = %s", log.tenant) == [(3,)]
+
+
+def test_the_newest_checkpoint_that_enough_witnesses_saw_lately_is_found(log: LogUnderTest) -> None:
+    log.record(3)
+    log.sequence()
+    line = cosigned(log)
+    with tenant_transaction(log.tenant):
+        ledger.keep_cosignature(tenant=log.tenant, line=line, vkey=VKEY, checkpoint_size=3, clock=log.clock)
+    log.record(3)
+    log.sequence()
+    seen_at, other = datetime.fromtimestamp(1_769_936_400, UTC), Vkey("agent-2", COSIGNER_KEY, VKEY.public)
+
+    with tenant_transaction(log.tenant):
+        found = queries.witnessed(log.tenant, [VKEY], 1, since=seen_at)
+        absent = [
+            queries.witnessed(log.tenant, [VKEY], 1, since=seen_at + timedelta(seconds=1)),
+            queries.witnessed(log.tenant, [VKEY, other], 2, since=seen_at),
+            queries.witnessed(log.tenant, [other], 1, since=seen_at),
+            queries.witnessed(log.tenant, [VKEY], 0, since=seen_at),
+        ]
+        head, log_keys = queries.checkpoint(log.tenant), [parse_vkey(key.vkey) for key in queries.log_vkeys(log.tenant)]
+
+    assert absent == [None, None, None, None]
+    assert found is not None
+    assert head is not None
+    at = int(seen_at.timestamp())
+    proven = Checkpoint(head.origin, head.size, head.root)
+    witnessed = Witnessed(found.note.encode(), tuple(bytes.fromhex(node) for node in found.consistency))
+    assert open_checkpoint(witnessed.note, log_keys, verify_ed25519)[0].size == 3
+    judged = judge_witnesses(witnessed, proven, logs=log_keys, witnesses=[VKEY], quorum=1, at=at, verify=verify_ed25519)
+    assert (judged, head.size) == (None, 6)
 
 
 @pytest.mark.parametrize(
