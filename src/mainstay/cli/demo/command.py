@@ -23,6 +23,7 @@ from mainstay.cli.demo import up as demo_up
 from mainstay.engines.layout import Layout
 from mainstay.engines.status import read_status, supervisor_pid
 from mainstay.kernel.errors import Conflict, Unavailable
+from mainstay.kernel.ids import from_base32
 
 UNIT = "demod"
 READY_S, STORY_S = 1200, 90
@@ -135,8 +136,9 @@ class Story:
         return {"name": UNIT, "manager": "argv", "unit": UNIT, "allow": ["start", "restart"], **verbs, **empty}
 
     def _unit_state(self) -> str:
-        devices = self._json("devices")
-        units = self._json("device", devices[0]["id"])["units"] if devices else {}
+        # The sixty others are listed, too; which device this machine is stands in its agent's receipt.
+        receipt = json.loads((self.layout.agent / "receipt.json").read_text(encoding="utf-8"))
+        units = self._json("device", str(from_base32(receipt["device"]))).get("units", {})
         return str(units.get(UNIT, ""))
 
     def _watch(self, began: float) -> None:

@@ -143,7 +143,8 @@ async def _telemetry(stage: Stage) -> None:
     for week in range(WEEKS):
         to = end - (WEEKS - 1 - week) * 7 * machines.DAY_S
         stage.clock.at = datetime.fromtimestamp(to, stage.end.tzinfo)
-        times = list(range(to - 7 * machines.DAY_S + machines.STEP_S, to + 1, machines.STEP_S))
+        step = machines.STEP_S if to == end else machines.OLD_STEP_S
+        times = list(range(to - 7 * machines.DAY_S + step, to + 1, step))
         await _all(stage, partial(_send_week, stage, times, end))
 
 

@@ -18,6 +18,8 @@ from mainstay_trust.canonical import JSON
 GIB = 1024**3
 DAY_S = 86_400
 STEP_S = 300
+# What is older than a week is looked at in wide windows only.
+OLD_STEP_S = 900
 SEED = 20_260_115
 _USERS = ("agnes", "bela", "carl", "dora", "emil", "fay", "gus", "hana")
 _PACKAGES = (

@@ -11,6 +11,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+from mainstay.cli.problems import exit_with
 from mainstay.engines import steps
 from mainstay.engines.layout import Layout
 from mainstay.engines.plan import Plan, Stage, plan_of, running_installation
@@ -38,7 +39,7 @@ def plan(layout: Layout) -> Plan:
         by_name["telemetry"],
         replace(by_name["schema"], then=lambda: _schema(layout)),
         # The owner may look on while the past is played: pages only read.
-        Stage("web", lambda: _welcome(usual), (web,)),
+        Stage("web", lambda: _welcome(layout, usual), (web,)),
         Stage("past", lambda: _load(layout)),
         Stage("processes", lambda: ", ".join(one.name for one in others), tuple(others)),
         _machines(layout),
@@ -54,9 +55,12 @@ def _invitations(layout: Layout) -> str:
     return "\n".join((head, *lines, "\n "))
 
 
-def _welcome(usual: Plan) -> str:
+def _welcome(layout: Layout, usual: Plan) -> str:
+    """Let the owner in before the past is played; when it was played before, the links of everybody come in a moment."""
+    if (folder_of(layout) / LOADED).exists():
+        return "pages are there"
     print(usual.invitation(), flush=True)
-    return "pages are there; the past follows"
+    return "pages are there; two weeks fill in while you look"
 
 
 def _schema(layout: Layout) -> str:
@@ -108,4 +112,5 @@ def _run(installation: Installation, user: str, *argv: str) -> str:
 def main() -> None:
     """Run the demonstration in the foreground until a signal."""
     layout = Layout.from_environment()
-    sys.exit(Supervisor(layout, lambda text: print(text, flush=True)).run(lambda: plan(layout)))
+    with exit_with(sys.stderr):
+        sys.exit(Supervisor(layout, lambda text: print(text, flush=True)).run(lambda: plan(layout)))
