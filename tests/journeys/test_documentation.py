@@ -17,7 +17,17 @@ pytestmark = pytest.mark.journey
 
 ROOT = Path(__file__).parents[2]
 # In the order of a person who reads all of it; the last one stops the installation.
-PAGES = ("install", "add-a-machine", "trust", "system-audit", "back-up-and-restore", "external-engines", "doctor", "upgrade")
+PAGES = (
+    "install",
+    "add-a-machine",
+    "trust",
+    "system-audit",
+    "back-up-and-restore",
+    "external-engines",
+    "doctor",
+    "configuration-as-code",
+    "upgrade",
+)
 # What a reader types and this test does not, each with the test that does.
 ELSEWHERE = {
     "make up": "CI runs it through the same entry point; the tests of journeys start what it starts",
