@@ -96,9 +96,9 @@ async def _play(layout: Layout, clock: FixedClock, end: datetime, keys: Keys) ->
         clock.at = end
         with _timed("telemetry"):
             await _telemetry(stage)
+        # What follows from the present is the worker's, who starts in a moment: it is no past any more.
         with _timed("present"):
             await _all(stage, lambda agent: _speak(stage, agent))
-            await stage.do(stage.settle)
         with _timed("audits"):
             for name in AUDITED:
                 await stage.do(partial(_audit, stage, stage.agents[name]))
@@ -165,7 +165,6 @@ def _audit(stage: Stage, agent: Agent) -> None:
         nadia = stage.person(OWNER.login, client)
         assurance.start_audit(actor=nadia, kind="client", clock=stage.clock)
         assurance.start_audit(actor=nadia, kind="device", scope_id=from_base32(agent.device), clock=stage.clock)
-    stage.settle()
 
 
 async def _all(stage: Stage, work: Callable[[Agent], Awaitable[object]]) -> None:
