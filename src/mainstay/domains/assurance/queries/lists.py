@@ -65,7 +65,7 @@ FINDINGS = ListSpec(
         Column("state", "State", Kind.CHOICE, choices=dict(Finding.State.choices), tones=STATE_TONES),
         Column("change", "Change", Kind.CHOICE, choices=dict(CHANGES), tones=CHANGE_TONES),
         Column("subjects", "Subjects", Kind.NUMBER),
-        Column("owner", "Owner", me=True, value=_owner),
+        Column("owner", "Owner", field="owner", me=True, value=_owner),
         Column("due", "Due", field="due", value=lambda row: row.due.isoformat()),
         Column("first_seen", "First seen", Kind.TIME),
         Column("last_seen", "Last seen", Kind.TIME, shown=False),
