@@ -121,6 +121,7 @@ def _item(number, found):
     stage = {"critical": "now", "high": "next", "medium": "then", "low": "later"}[found["severity"]]
     return {
         "id": f"r:{found['check']}:{number}",
+        "check": found["check"],
         "stage": stage,
         "title": found["title"],
         "steps": found["fix"][:3],
