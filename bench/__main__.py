@@ -4,7 +4,7 @@ import importlib
 import subprocess
 import sys
 
-MODULES = ("agent_samples", "ledger_tx", "ledger_verify", "list_10k", "journey", "fleet")
+MODULES = ("agent_samples", "ledger_tx", "ledger_verify", "list_10k", "configuration", "audit", "journey", "pages", "streams", "fleet")
 
 
 def main(wanted: str) -> int:

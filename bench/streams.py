@@ -17,7 +17,7 @@ from tests.support.installation import Installation, make_installation, remove_i
 
 from bench.figures import figure
 
-NAMES = ("live_streams_500_p95_s", "live_streams_500_lost", "live_streams_500_rss_mb", "live_streams_500_cpu_pct")
+NAMES = ("change_to_browser_p95_s", "live_streams_500_lost", "live_streams_500_rss_mb", "live_streams_500_cpu_pct")
 STREAMS, CHANGES, GAP_S, PATIENCE_S = 500, 20, 1.0, 30.0
 
 
