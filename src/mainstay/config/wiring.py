@@ -15,7 +15,7 @@ from mainstay.core import jobs
 from mainstay.core.access import queries as access
 from mainstay.core.access.fields import FieldSealer
 from mainstay.core.jobs import outbox, schedules, worker
-from mainstay.core.ledger import sealing, sequencer
+from mainstay.core.ledger import sealing, selfcheck, sequencer
 from mainstay.domains.alerting import tasks as alerting_tasks
 from mainstay.domains.assurance import tasks as assurance_tasks
 from mainstay.domains.automation import tasks as automation_tasks
@@ -62,6 +62,7 @@ def loops() -> dict[str, worker.Loop]:
     )
     return {
         "sequencer": sealer_of_log.run,
+        "selfcheck": worker.ticking(selfcheck.SLICE_EVERY_S, selfcheck.SelfCheck(layout.database_url("ledger")).tick),
         "alerting": _blocking(alerting_tasks.run_ticks),
         "runs": worker.ticking(automation_tasks.SWEEP_S, automation_tasks.sweep_runs),
         "audits": worker.ticking(assurance_tasks.SWEEP_S, assurance_tasks.sweep),

@@ -1,13 +1,16 @@
 """What `mainstay doctor` says of the application: each state with its cause and what to do."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 from tests.support.cast import make_cast
 
-from mainstay.console import health_lines
+from mainstay.console import health, health_lines
 from mainstay.core.access import tls
+from mainstay.core.ledger import queries as ledger
 from mainstay.core.tenancy.binding import bind
 from mainstay.domains.estate import services as estate
 from mainstay.domains.telemetry.models import IntakeHealth
@@ -103,3 +106,43 @@ def test_the_application_names_its_wall_its_spools_and_its_refusals(tmp_path: Pa
     )
     assert found["agents"].state == "warn"
     assert "server.pem" not in found
+
+
+ELM = UUID(int=1)
+
+
+def logs_with(**changes: object) -> ledger.Estate:
+    quiet = ledger.Estate(
+        logs=3, closed=(), unsequenced={}, checked=3, check_overdue=0, leaves=900, bodies=40, oldest_check_at=NOW - timedelta(minutes=50)
+    )
+    return replace(quiet, **changes)  # type: ignore[arg-type] # any member
+
+
+@pytest.mark.parametrize(
+    ("judged", "changes", "state", "cause"),
+    [
+        ("closed", {}, "ok", "3 logs are open"),
+        (
+            "closed",
+            {"closed": (ledger.ClosedLog(ELM, "log/1", "root_differs at 7: the leaves do not give the root"),)},
+            "fail",
+            "1 of 3 logs are closed for writing: elm: root_differs at 7: the leaves do not give the root",
+        ),
+        ("unsequenced", {}, "ok", "no entry has waited longer than 60 s for its leaf"),
+        ("unsequenced", {"unsequenced": {ELM: 2}}, "fail", "entries that have waited longer than 60 s for their leaf: elm 2"),
+        ("checks", {}, "ok", "900 leaves of 3 logs recomputed, 40 bodies opened, the oldest 50 min ago"),
+        ("checks", {"check_overdue": 2}, "warn", "2 of 3 logs were not recomputed for three hours"),
+        ("checks", {"oldest_check_at": None, "checked": 0}, "ok", "the first hourly self-check of the logs has not ended yet"),
+    ],
+)
+def test_logs_that_cannot_be_written_and_leaves_that_are_late_are_named(
+    judged: str, changes: dict[str, object], state: str, cause: str
+) -> None:
+    logs = logs_with(**changes)
+    line = {
+        "closed": lambda: health.closed_logs(logs, lambda _: "elm"),
+        "unsequenced": lambda: health.unsequenced_entries(logs, lambda _: "elm"),
+        "checks": lambda: health.self_checks(logs, NOW),
+    }[judged]()
+
+    assert (line.state, line.cause) == (state, cause)

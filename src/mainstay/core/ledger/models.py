@@ -175,3 +175,18 @@ class Witness(_Tenanted):
     class Meta:
         db_table = "ledger_witness"
         constraints = [models.UniqueConstraint(fields=["tenant", "vkey"], name="ledger_witness_once")]
+
+
+class SelfCheck(_Tenanted):
+    """The last complete self-check of a log; `fault` is empty when everything agreed."""
+
+    log_id = models.BigIntegerField(primary_key=True)
+    begun_at = models.DateTimeField()
+    ended_at = models.DateTimeField()
+    size = models.BigIntegerField()
+    leaves = models.BigIntegerField()
+    bodies = models.BigIntegerField()
+    fault = models.TextField(default="", blank=True)
+
+    class Meta:
+        db_table = "ledger_selfcheck"

@@ -7,7 +7,7 @@ Each function takes the tenant first and runs in a transaction that may read it.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import cast
@@ -18,7 +18,7 @@ from django.db.models import BigIntegerField, Count, OuterRef, QuerySet, Subquer
 
 from mainstay.core.ledger import nodes
 from mainstay.core.ledger.entries import PLATFORM, WHOLE
-from mainstay.core.ledger.models import Body, Checkpoint, Cosignature, Entry, Leaf, Log, Pending
+from mainstay.core.ledger.models import Body, Checkpoint, Cosignature, Entry, Leaf, Log, Pending, SelfCheck
 from mainstay.core.ledger.sealing import current_sealer, place_of
 from mainstay.core.tenancy.binding import tenant_transaction
 from mainstay_trust import canonical, merkle
@@ -30,6 +30,8 @@ from mainstay_trust.tlog_proof import TlogProof
 __all__ = ["PLATFORM", "checkpoint", "entries", "heartbeat_answer", "log_vkeys", "status", "tlog_proof", "witnessed"]
 
 LAG_WARNS = timedelta(hours=1)
+UNSEQUENCED_AFTER = timedelta(seconds=60)
+CHECK_OVERDUE = timedelta(hours=3)
 _POLL_S = 0.05
 
 
@@ -293,6 +295,56 @@ def status(tenant: UUID) -> LogStatus | None:
         cosigned_at=latest.cosigned_at if latest else None,
         level="W1" if witnesses else "W0",  # witnesses of other organisations (W2, W3) are not served yet
     )
+
+
+@dataclass(frozen=True)
+class ClosedLog:
+    """A log into which nothing can be written; `reason` begins with the fault and the first index that is wrong."""
+
+    tenant: UUID
+    origin: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Estate:
+    """All logs that may be read, together. `unsequenced`: entries of each tenant that have waited too long for their leaf."""
+
+    logs: int
+    closed: tuple[ClosedLog, ...]
+    unsequenced: dict[UUID, int]
+    checked: int
+    check_overdue: int
+    leaves: int
+    bodies: int
+    oldest_check_at: datetime | None
+
+
+def estate_of_logs(now: datetime) -> Estate:
+    """Count over every log in the scope of the transaction: what lies outside it is not seen and not counted."""
+    live = list(Log.objects.exclude(state=Log.State.CLOSED).order_by("id"))
+    checks = {one.log_id: one for one in SelfCheck.objects.filter(log_id__in=[log.id for log in live])}
+    overdue = [log for log in live if log.state == Log.State.OPEN and _checked_at(log, checks) < now - CHECK_OVERDUE]
+    return Estate(
+        logs=len(live),
+        closed=tuple(ClosedLog(log.tenant, log.origin, log.state_reason) for log in live if log.state == Log.State.READ_ONLY),
+        unsequenced=_unsequenced_by_tenant(now),
+        checked=len(checks),
+        check_overdue=len(overdue),
+        leaves=sum(one.leaves for one in checks.values()),
+        bodies=sum(one.bodies for one in checks.values()),
+        oldest_check_at=min((one.ended_at for one in checks.values()), default=None),
+    )
+
+
+def _checked_at(log: Log, checks: Mapping[int, SelfCheck]) -> datetime:
+    # A log that is new has until then to be checked for the first time.
+    return checks[log.id].ended_at if log.id in checks else log.opened_at
+
+
+def _unsequenced_by_tenant(now: datetime) -> dict[UUID, int]:
+    late = Entry.objects.filter(id__in=Pending.objects.values("entry_id"), at__lt=now - UNSEQUENCED_AFTER)
+    return {row["tenant"]: row["number"] for row in late.values("tenant").annotate(number=Count("id")).order_by("tenant")}
 
 
 def cosignature_lines(log_id: int, size: int) -> list[str]:

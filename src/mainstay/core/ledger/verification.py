@@ -6,7 +6,7 @@ Invariant: a finding names the first index that is wrong and why. Source: securi
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from uuid import UUID
@@ -79,7 +79,36 @@ def verify_log(tenant: UUID, *, last: int | None = None, with_bodies: bool = Tru
     if log is None or head is None:
         return Report(log.origin if log else "", 0, EMPTY_ROOT.hex(), 0, 0, 0, ())
     begin = 0 if last is None else max(0, head.size - last) // TILE_WIDTH * TILE_WIDTH
-    return _Check(log, head, with_bodies).run(begin)
+    return _Check(log, head, _every if with_bodies else _none).run(begin)
+
+
+class Slices:
+    """A check of a whole log, one page at a time, so that it never keeps the database or anybody else for long.
+
+    `chosen(entry id)` says which bodies are opened. Each call runs in a transaction that may read the tenant.
+    """
+
+    def __init__(self, tenant: UUID, chosen: Callable[[int], bool]) -> None:
+        self._tenant = tenant
+        self._chosen = chosen
+        self._steps: Iterator[Report | None] | None = None
+
+    def read_one(self) -> Report | None:
+        """Read the next page; return the report after the last one, else None."""
+        if self._steps is None:
+            log, head = queries.live_log(self._tenant), queries.checkpoint(self._tenant)
+            if log is None or head is None:
+                return Report(log.origin if log else "", 0, EMPTY_ROOT.hex(), 0, 0, 0, ())
+            self._steps = _Check(log, head, self._chosen).steps(0)
+        return next(self._steps)
+
+
+def _every(_entry_id: int) -> bool:
+    return True
+
+
+def _none(_entry_id: int) -> bool:
+    return False
 
 
 @dataclass(frozen=True)
@@ -95,24 +124,37 @@ class _Stored:
 class _Check:
     """One pass over a log, leaf by leaf, with the frontier grown from what was read."""
 
-    def __init__(self, log: Log, head: queries.SignedCheckpoint, with_bodies: bool) -> None:
+    def __init__(self, log: Log, head: queries.SignedCheckpoint, chosen: Callable[[int], bool]) -> None:
         self._log = log
         self._head = head
-        self._with_bodies = with_bodies
+        self._chosen = chosen
         self._findings: list[Finding] = []
         self._leaves = self._bodies = self._erased = 0
 
     def run(self, begin: int) -> Report:
+        return next(report for report in self.steps(begin) if report is not None)
+
+    def steps(self, begin: int) -> Iterator[Report | None]:
+        """Check page after page, yielding None between two of them and the report at the end."""
         edge = self._edge_at(begin)
         tile: list[bytes] = []
-        for stored in self._stored(begin):
-            if stored.seq != edge.size:
-                self._find(Fault.LEAF_MISSING, edge.size, f"the next stored leaf is number {stored.seq}")
-                break
-            hashed = self._checked_hash(stored)
-            edge.append(hashed)
-            tile = self._check_tile(stored.seq, [*tile, hashed])
+        for first in range(begin, self._head.size, PAGE):
+            if first > begin:
+                yield None
+            for stored in self._page(first, min(first + PAGE, self._head.size)):
+                if stored.seq != edge.size:
+                    self._find(Fault.LEAF_MISSING, edge.size, f"the next stored leaf is number {stored.seq}")
+                    break
+                hashed = self._checked_hash(stored)
+                edge.append(hashed)
+                tile = self._check_tile(stored.seq, [*tile, hashed])
+            else:
+                continue
+            break
         self._check_head(edge)
+        yield self._report(edge)
+
+    def _report(self, edge: Frontier) -> Report:
         return Report(self._log.origin, self._head.size, edge.root().hex(), self._leaves, self._bodies, self._erased, tuple(self._findings))
 
     def _find(self, fault: Fault, index: int, detail: str) -> None:
@@ -122,10 +164,6 @@ class _Check:
         read = queries.reader(self._log.id, begin)
         # `begin` is a whole number of tiles, so its frontier consists of stored tiles alone.
         return Frontier(begin, frontier_hashes(begin, read))
-
-    def _stored(self, begin: int) -> Iterator[_Stored]:
-        for first in range(begin, self._head.size, PAGE):
-            yield from self._page(first, min(first + PAGE, self._head.size))
 
     def _page(self, begin: int, end: int) -> list[_Stored]:
         columns = ", ".join(f"e.{name}" for name in COLUMNS.split(", "))
@@ -138,8 +176,7 @@ class _Check:
             )
             rows = cursor.fetchall()
         page = [_Stored(row[0], bytes(row[1]), bytes(row[2]), EntryRow.of(row[3:]) if row[3] else None) for row in rows]
-        if self._with_bodies:
-            self._check_bodies(page)
+        self._check_bodies(page)
         return page
 
     def _checked_hash(self, stored: _Stored) -> bytes:
@@ -173,7 +210,11 @@ class _Check:
         return []
 
     def _check_bodies(self, page: list[_Stored]) -> None:
-        wanted = {stored.entry.id: stored for stored in page if stored.entry is not None and stored.entry.body}
+        wanted = {
+            stored.entry.id: stored for stored in page if stored.entry is not None and stored.entry.body and self._chosen(stored.entry.id)
+        }
+        if not wanted:
+            return
         wholes = set()
         for body in Body.objects.filter(tenant=self._log.tenant, entry_id__in=wanted).order_by("entry_id", "part"):
             self._check_body(body, wanted[body.entry_id])
