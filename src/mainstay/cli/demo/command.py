@@ -94,7 +94,8 @@ class Story:
                 self._repair()
             else:
                 print("\n  Started as an ordinary user it only observes. As root the demo also kills a service and lets it be repaired.")
-            print("\n  Look around with the link above. Ctrl-C ends the demo; `make demo-remove` removes it.")
+            print("\n  Look around with the links above. Ctrl-C ends the demo, and the next start goes on with it.")
+            print("  `make demo-remove` removes it (without a clone: `mainstay demo --remove`).")
             up.wait()
         except KeyboardInterrupt:
             print("\n  Stopping.")
