@@ -3,15 +3,18 @@
 Skipped, with the reason printed, where there is no Chromium.
 """
 
+import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any  # what axe answers
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, ViewportSize, sync_playwright
 
 from tests.support.installation import Installation, make_installation, remove_installation, wait_for
 
@@ -28,6 +31,7 @@ FLAGS = [
 ]
 AXE = Path(__file__).resolve().parents[2] / "src" / "mainstay" / "ui" / "static" / "vendor" / "axe.min.js"
 DEVICES = 10_000
+WIDE: ViewportSize = {"width": 1280, "height": 900}
 SEED = f"""
 import os
 os.environ["DJANGO_SETTINGS_MODULE"] = "mainstay.config.settings"
@@ -126,16 +130,39 @@ def signed_in(mainstay: Installation, browser: Browser) -> dict[str, object]:
     return dict(state)
 
 
-@pytest.fixture
-def tab(mainstay: Installation, browser: Browser, signed_in: dict[str, object], request: pytest.FixtureRequest) -> Iterator[Tab]:
-    """A signed-in tab. A test ends with an empty console, or fails."""
-    wanted = getattr(request, "param", {})
-    context = browser.new_context(storage_state=signed_in, viewport=wanted.get("viewport", {"width": 1280, "height": 900}))  # type: ignore[arg-type]  # a state that playwright itself returned
+@contextmanager
+def a_tab(
+    mainstay: Installation, browser: Browser, signed_in: dict[str, object], viewport: ViewportSize | None = None, theme: str = "light"
+) -> Iterator[Tab]:
+    """A signed-in tab that ends with an empty console, or fails."""
+    context = browser.new_context(storage_state=signed_in, viewport=viewport or WIDE, reduced_motion="reduce")  # type: ignore[arg-type]  # a state that playwright itself returned
     base = str(mainstay.json("status")["url"])
-    context.add_cookies([{"name": "ms_theme", "value": wanted.get("theme", "light"), "url": base}])
+    context.add_cookies([{"name": "ms_theme", "value": theme, "url": base}])
     opened = Tab(context.new_page(), base)
     opened.page.on("console", opened.heard)
     opened.page.on("pageerror", lambda error: opened.problems.append(str(error)))
     yield opened
     context.close()
     assert opened.problems == []
+
+
+@pytest.fixture
+def tab(mainstay: Installation, browser: Browser, signed_in: dict[str, object], request: pytest.FixtureRequest) -> Iterator[Tab]:
+    """A signed-in tab for one test."""
+    wanted = getattr(request, "param", {})
+    with a_tab(mainstay, browser, signed_in, **wanted) as opened:
+        yield opened
+
+
+def serious(page: Page, rules: Sequence[str] | None = None) -> list[str]:
+    """Return what axe finds serious or critical on a page; some of its rules only, when they are named."""
+    if not page.evaluate("'axe' in window"):
+        page.evaluate(AXE.read_text(encoding="utf-8") + "; undefined")
+    only = f", runOnly: {json.dumps(list(rules))}" if rules else ""
+    found: dict[str, Any] = page.evaluate(f"axe.run(document, {{resultTypes: ['violations']{only}}})")
+    return [
+        f"{one['id']}: {node['target']}: {node['failureSummary']}"
+        for one in found["violations"]
+        if one["impact"] in ("serious", "critical")
+        for node in one["nodes"][:3]
+    ]

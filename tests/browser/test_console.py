@@ -3,55 +3,11 @@
 import re
 import zipfile
 from pathlib import Path
-from typing import Any
 
-import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import AXE, DEVICES, Tab, own_device
+from tests.browser.conftest import DEVICES, Tab, own_device, serious
 from tests.support.installation import Installation, wait_for
-
-PAGES = (
-    *("/", "/devices/", "/alerts/", "/help-desk/", "/runs/", "/runbooks/", "/ledger/"),
-    *("/settings/", "/settings/trust/", "/settings/people/", "/settings/people/add", "/settings/tokens/", "/settings/tokens/create"),
-    *("/settings/health/", "/settings/api/"),
-)
-PHONE = {"viewport": {"width": 360, "height": 740}}
-LOOKS = [{"theme": "light"}, {"theme": "dark"}, {"theme": "contrast"}]
-
-
-def serious(page: Page) -> list[str]:
-    """Return what axe finds serious or critical on a page."""
-    page.evaluate(AXE.read_text(encoding="utf-8") + "; undefined")
-    found: dict[str, Any] = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
-    return [
-        f"{one['id']}: {one['nodes'][0]['target']}: {one['nodes'][0]['failureSummary']}"
-        for one in found["violations"]
-        if one["impact"] in ("serious", "critical")
-    ]
-
-
-@pytest.mark.parametrize("tab", LOOKS, indirect=True, ids=lambda look: look["theme"])
-def test_no_page_keeps_anybody_out(tab: Tab) -> None:
-    for path in PAGES:
-        assert (path, serious(tab.open(path))) == (path, [])
-
-
-@pytest.mark.parametrize("tab", [PHONE], indirect=True, ids=["360 px"])
-def test_no_page_scrolls_sideways_on_a_phone(tab: Tab) -> None:
-    for path in PAGES:
-        assert (path, tab.open(path).evaluate("document.documentElement.scrollWidth")) == (path, 360)
-
-
-def test_no_page_asks_another_host(tab: Tab) -> None:
-    asked: list[str] = []
-    tab.page.on("request", lambda request: asked.append(request.url))
-
-    for path in PAGES:
-        tab.open(path)
-
-    assert [url for url in asked if not url.startswith(tab.url)] == []
-    assert len(asked) > len(PAGES)
 
 
 def test_today_shows_this_machine_and_ticks_only_what_is_so(tab: Tab) -> None:
@@ -85,6 +41,24 @@ def test_the_tab_carries_the_worst_state_and_how_many_wait(tab: Tab, mainstay: I
     expect(page).to_have_title(f"({state['count']}) Settings · Mainstay" if state["count"] else "Settings · Mainstay")
     assert state["tone"] in ("ok", "warning", "critical")
     expect(page.locator("#ms-favicon")).to_have_attribute("href", re.compile("favicon(-warning|-critical)?.svg$"))
+
+
+def test_a_page_that_hears_nothing_says_since_when_and_takes_it_back(tab: Tab) -> None:
+    """No stream can be opened and no answer comes: after 30 s what is shown is called old, until something is heard again."""
+    page, mark = tab.page, tab.page.locator("#ms-stream")
+    page.clock.install()
+    page.route("**/live?*", lambda route: route.abort())
+    tab.open("/")
+    page.context.set_offline(True)
+    page.clock.run_for(45_000)
+    expect(mark).to_be_visible()
+    expect(mark.locator("time")).to_have_attribute("datetime", re.compile(r"^\d{4}-\d{2}-\d{2}T"))
+
+    page.context.set_offline(False)
+    page.clock.run_for(20_000)
+
+    expect(mark).to_be_hidden()
+    tab.problems.clear()  # the browser reports each answer that did not come
 
 
 def test_the_charts_of_this_machine_move(tab: Tab, mainstay: Installation) -> None:

@@ -1,6 +1,6 @@
 """The ways in, in a real browser: a passkey of a virtual authenticator, and a password with an authenticator app.
 
-The session of the other tests stands on a console link, so factors that come and go here do not end it.
+Each test has a person of its own: a new password ends every other session of its owner, as it should.
 """
 
 import time
@@ -34,6 +34,7 @@ class Person:
     url: str
     device: CDPSession
     authenticator: str
+    login: str
 
     def open(self, path: str) -> Page:
         self.page.goto(self.url + path)
@@ -53,8 +54,8 @@ class Person:
 
 
 @pytest.fixture
-def tara(mainstay: Installation, browser: Browser, signed_in: dict[str, object]) -> Iterator[Person]:
-    """The owner, signed in by a link of the console. `signed_in`: she exists already."""
+def sam(mainstay: Installation, browser: Browser, request: pytest.FixtureRequest) -> Iterator[Person]:
+    """Somebody new, signed in by the link of their invitation."""
     context = browser.new_context()
     page = context.new_page()
     device = context.new_cdp_session(page)
@@ -62,85 +63,86 @@ def tara(mainstay: Installation, browser: Browser, signed_in: dict[str, object])
     made = device.send("WebAuthn.addVirtualAuthenticator", {"options": AUTHENTICATOR})
     # An address has no passkeys: they belong to a name.
     url = str(mainstay.json("status")["url"]).replace("127.0.0.1", "localhost")
-    person = Person(context, page, url, device, made["authenticatorId"])
+    person = Person(context, page, url, device, made["authenticatorId"], f"sam-{request.node.name[:20]}")
     by_link(person, mainstay)
     yield person
     context.close()
 
 
 def by_link(person: Person, mainstay: Installation) -> None:
-    person.page.goto(str(mainstay.json("link")["url"]).replace("127.0.0.1", "localhost"))
+    added = mainstay.json("do", "access", "person", "add", "name=Sam Okoro", f"login={person.login}", "role=technician_2")
+    person.page.goto(f"{person.url}/hello/{added['link']}")
     person.page.get_by_role("button").first.click()
     person.page.wait_for_url(lambda address: "/hello/" not in address)
 
 
-def test_a_passkey_is_registered_signs_in_alone_and_is_removed(tara: Person, mainstay: Installation) -> None:
-    page = tara.open("/account/2fa/webauthn/add/")
+def test_a_passkey_is_registered_signs_in_alone_and_is_removed(sam: Person, mainstay: Installation) -> None:
+    page = sam.open("/account/2fa/webauthn/add/")
     page.get_by_label("Name").fill("laptop")
     passwordless = page.get_by_label("Passwordless")
     if passwordless.count():
         passwordless.check()
     page.get_by_role("button", name="Add").click()
     page.wait_for_url(lambda address: "/add/" not in address)
-    assert tara.passkeys() == 1
+    assert sam.passkeys() == 1
 
-    tara.sign_out()
-    page = tara.open("/account/login/")
+    sam.sign_out()
+    page = sam.open("/account/login/")
     page.get_by_role("button", name="Sign in with a passkey").click()
     page.wait_for_url(lambda address: "/account/" not in address)
-    assert tara.is_in()
+    assert sam.is_in()
 
-    tara.open("/account/2fa/webauthn/")
+    sam.open("/account/2fa/webauthn/")
     page.get_by_role("link", name="Remove").click()
     page.wait_for_url("**/account/2fa/reauthenticate/**")  # a change of factors asks for one again
     page.get_by_text("Use a security key").click()
-    page.wait_for_url("**/reauthenticate/webauthn/**")
+    page.wait_for_url("**/webauthn/reauthenticate/**")
     page.locator("main").get_by_role("button").first.click()
     page.wait_for_url("**/remove/")
     page.get_by_role("button", name="Remove").click()
     page.wait_for_url(lambda address: "/remove/" not in address)
-    tara.sign_out()
-    refused = tara.open("/account/login/")
+    sam.sign_out()
+    refused = sam.open("/account/login/")
     refused.get_by_role("button", name="Sign in with a passkey").click()
 
     # The device still holds its half; the server no longer knows the other.
     expect(refused.get_by_role("alert").first).to_be_visible()
-    assert not tara.is_in()
+    assert not sam.is_in()
 
 
-def test_a_password_needs_the_app_too_and_a_code_counts_once(tara: Person) -> None:
-    page = tara.open("/account/password/set/")
+def test_a_password_needs_the_app_too_and_a_code_counts_once(sam: Person) -> None:
+    page = sam.open("/account/password/set/")
     page.locator("input[name=password1]").fill(PASSPHRASE)
     page.locator("input[name=password2]").fill(PASSPHRASE)
     page.locator("main").get_by_role("button").first.click()
     page.wait_for_url(lambda address: "/password/set/" not in address)
-    tara.open("/account/2fa/totp/activate/")
+    sam.open("/account/2fa/totp/activate/")
     secret = secret_on(page)
     page.locator("input[name=code]").fill(code_of(secret, 0))
     page.locator("main").get_by_role("button").first.click()
     page.wait_for_url(lambda address: "/totp/activate/" not in address)
 
-    tara.sign_out()
+    sam.sign_out()
     code = code_of(secret, 1)  # the step after the one that activation used up
-    give_password(tara)
+    give_password(sam)
     assert "/2fa/authenticate/" in page.url
-    assert not tara.is_in()
-    tara.open("/account/2fa/authenticate/")
+    assert not sam.is_in()
+    sam.open("/account/2fa/authenticate/")
     give_code(page, code)
     page.wait_for_url(lambda address: "/account/" not in address)
-    assert tara.is_in()
+    assert sam.is_in()
 
-    tara.sign_out()
-    give_password(tara)
+    sam.sign_out()
+    give_password(sam)
     give_code(page, code)
 
     expect(page.get_by_text("Incorrect code")).to_be_visible()
-    assert not tara.is_in()
+    assert not sam.is_in()
 
 
 def give_password(person: Person) -> None:
     page = person.open("/account/login/")
-    page.locator("input[name=login]").fill("tara")
+    page.locator("input[name=login]").fill(person.login)
     page.locator("input[name=password]").fill(PASSPHRASE)
     page.get_by_role("button", name="Sign in with a password").click()
     page.wait_for_url("**/account/2fa/authenticate/**")
