@@ -12,10 +12,11 @@ from django.urls import NoReverseMatch, reverse
 
 @dataclass(frozen=True)
 class Place:
-    """A page of the left column by the name of its address."""
+    """A page of the left column by the name of its address, and what belongs to it though it stands elsewhere."""
 
     label: str
     name: str
+    also: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,11 @@ NINE = (
         "Assurance",
         "assurance",
         "r",
-        (Place("System Audit", "assurance:audit"), Place("Findings", "assurance:findings"), Place("Ledger", "console:ledger")),
+        (
+            Place("System Audit", "assurance:audit", ("assurance:runs", "assurance:systems")),
+            Place("Findings", "assurance:findings"),
+            Place("Ledger", "console:ledger"),
+        ),
     ),
     Word("Business", "business", "b", (Place("Contracts", "business:contracts"),)),
 )
@@ -93,7 +98,9 @@ def _link(word: Word, path: str) -> Link | None:
 
 
 def _is_on(place: Place, url: str, path: str) -> bool:
-    return path == url if place.name in _PREFIX_OF_OTHERS else path.startswith(url)
+    if place.name in _PREFIX_OF_OTHERS:
+        return path == url
+    return any(path.startswith(one) for one in (url, *filter(None, map(address, place.also))))
 
 
 def address(name: str) -> str:
