@@ -8,8 +8,7 @@ from uuid import UUID
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import render
 
-from mainstay.console.lists import LEDGER
-from mainstay.core.access import queries as access
+from mainstay.console.lists import LEDGER, OUT_TONES, OUTCOMES, entries
 from mainstay.core.access.services import allows, require
 from mainstay.core.ledger import packs
 from mainstay.core.ledger import queries as ledger
@@ -47,12 +46,14 @@ def entry(request: HttpRequest, entry_id: int) -> HttpResponse:
     """One entry: its header, its body for those who may read it, its proof under the newest checkpoint."""
     actor = actor_of(request)
     require(actor, "ledger.entry.read")
-    found = ledger.numbered_entries(actor.tenant).filter(id=entry_id).first()
+    found = entries(actor).filter(id=entry_id).first()
     if found is None:
         raise NotFound("ledger.entry_unknown", "There is no such entry.")
     context = {
         "entry": found,
-        "who": access.label_of(found.actor),
+        "who": found.who,
+        "outcome": OUTCOMES[found.out],
+        "tone": OUT_TONES[found.out],
         "body": ledger.body_of(actor.tenant, entry_id),
         "proof": ledger.tlog_proof(actor.tenant, entry_id),
     }

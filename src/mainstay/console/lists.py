@@ -5,22 +5,39 @@ They are declared here because core may not know how a list looks.
 
 from typing import Any  # rows are models of several parts
 
-from django.db.models import Case, CharField, F, OuterRef, QuerySet, Subquery, Value, When
-from django.db.models.functions import Coalesce, Now
+from django.db.models import Case, CharField, F, OuterRef, QuerySet, Subquery, UUIDField, Value, When
+from django.db.models.functions import Cast, Coalesce, Concat, Now, Substr
 
 from mainstay.core.access.models import Person, Token
 from mainstay.core.access.services import allows
 from mainstay.core.ledger import queries as ledger
+from mainstay.domains.estate.models import Device
 from mainstay.kernel.actors import Actor, Via
 from mainstay.ui.lists import Column, Empty, Kind, ListSpec, View
 
+OUTCOMES = {"ok": "Done", "refused": "Refused", "failed": "Failed"}
 OUT_TONES = {"ok": "ok", "refused": "warning", "failed": "critical"}
 TOKEN_TONES = {"valid": "ok", "expired": "stale", "revoked": "neutral"}
 
 
-def _entries(actor: Actor) -> QuerySet[Any]:
-    name = Person.objects.filter(pseudonym=OuterRef("actor")).values("name")[:1]
-    return ledger.numbered_entries(actor.tenant).annotate(who=Coalesce(Subquery(name), F("actor"), output_field=CharField()))
+def entries(actor: Actor) -> QuerySet[Any]:
+    """Entries with the name of who acted: a person, a device, or a part of Mainstay; the bare reference of who was erased."""
+    person = Person.objects.filter(pseudonym=OuterRef("actor")).values("name")[:1]
+    device = Device.objects.filter(id=OuterRef("device_id")).values("name")[:1]
+    behind = Substr("actor", 3)
+    return (
+        ledger.numbered_entries(actor.tenant)
+        .annotate(device_id=Case(When(actor__startswith="d:", then=Cast(behind, UUIDField())), output_field=UUIDField()))
+        .annotate(
+            who=Case(
+                When(actor__startswith="p:", then=Coalesce(Subquery(person), F("actor"))),
+                When(actor__startswith="d:", then=Coalesce(Subquery(device), F("actor"))),
+                When(actor__startswith="s:", then=Concat(Value("Mainstay ("), behind, Value(")"))),
+                default=F("actor"),
+                output_field=CharField(),
+            )
+        )
+    )
 
 
 LEDGER: ListSpec = ListSpec(
@@ -28,14 +45,14 @@ LEDGER: ListSpec = ListSpec(
     title="Ledger",
     noun="entry",
     permission="ledger.entry.read",
-    rows=_entries,
+    rows=entries,
     columns=(
         Column("seq", "Leaf", Kind.NUMBER),
         Column("at", "When", Kind.TIME),
         Column("act", "Act", link=True),
         Column("who", "By"),
-        Column("obj", "Object"),
-        Column("out", "Outcome", Kind.CHOICE, choices={"ok": "Done", "refused": "Refused", "failed": "Failed"}, tones=OUT_TONES),
+        Column("obj", "Object", shown=False),
+        Column("out", "Outcome", Kind.CHOICE, choices=OUTCOMES, tones=OUT_TONES),
         Column("via", "Door", Kind.CHOICE, choices={one.value: one.value for one in Via}),
         Column("actor", "Pseudonym", shown=False, me=True),
         Column("body", "Commitment", shown=False),
