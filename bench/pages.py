@@ -105,10 +105,13 @@ def addresses(rows: Mapping[str, str]) -> Iterator[str]:
     django.setup()
     from tests.architecture.routes import WORDS, routes
 
+    from mainstay.domains.assurance.rules.document import PARTS
+
     for route in sorted(routes(), key=lambda one: one.pattern):
         is_page = "GET" in route.methods and not NO_PAGE.search(route.pattern)
         if is_page and all(name in rows or name in WORDS for name in route.parameters):
-            yield route.address({**WORDS, **rows})
+            parts = [name for name, _, _ in PARTS] if "part" in route.parameters else [""]
+            yield from (route.address({**WORDS, **rows, "part": part}) for part in parts)
 
 
 if __name__ == "__main__":
