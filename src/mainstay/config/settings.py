@@ -94,7 +94,8 @@ TEMPLATES = [
 
 DATABASES = {"default": LAYOUT.database("app")}
 
-CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+# Only sign-in uses it. In the database, because a code that was used at one listener is used up at the other one too.
+CACHES = {"default": {"BACKEND": "mainstay.core.access.shared_cache.SharedCache"}}
 
 # --- sign-in -----------------------------------------------------------------------------------------------------------
 AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]

@@ -221,3 +221,15 @@ class DataKey(TenantOwned):
             models.UniqueConstraint("tenant", "version", name="access_data_key_version_once"),
             models.UniqueConstraint("tenant", condition=Q(state="active"), name="access_data_key_one_active"),
         ]
+
+
+class SharedValue(models.Model):
+    """Something about sign-ins that every process must remember for a while (`shared_cache`); precedes every tenant."""
+
+    key = models.CharField(max_length=64, primary_key=True)
+    value = models.TextField()
+    expires_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "access_shared_value"
+        indexes = [models.Index(fields=["expires_at"], name="access_shared_value_expiry")]

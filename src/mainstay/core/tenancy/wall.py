@@ -18,6 +18,7 @@ WITHOUT_WALL: Mapping[str, str] = {
     "access_grant": "what an account reaches: read to find its tenants",
     "access_token": "hashes of tokens: a request is nobody's until one matches",
     "access_onetimelink": "hashes of one-time links: likewise",
+    "access_shared_value": "used one-time codes and counts of sign-ins, as hashes: sign-in precedes the tenant",
     "access_policy_set": "policy texts are those of the installation",
     "account_emailaddress": "accounts (allauth)",
     "account_emailconfirmation": "accounts (allauth)",
