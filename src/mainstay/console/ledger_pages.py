@@ -89,6 +89,8 @@ def pack_response(actor: Actor, clock: Clock) -> StreamingHttpResponse:
     file.seek(0)
     answer = StreamingHttpResponse(_chunks(file), content_type="application/zip")
     answer["Content-Disposition"] = f'attachment; filename="mainstay-evidence-{summary.size}.zip"'
+    # Chunk by chunk each would become a gzip member of its own, and most readers stop after the first.
+    answer["Content-Encoding"] = "identity"
     return answer
 
 

@@ -70,6 +70,8 @@ def list_csv(request: HttpRequest, spec: ListSpec) -> StreamingHttpResponse:
     labels = request.GET.get("header") == "label"
     answer = StreamingHttpResponse(csv_chunks(spec, actor, query, labels=labels), content_type="text/csv; charset=utf-8")
     answer["Content-Disposition"] = f'attachment; filename="{spec.slug}.csv"'
+    # Compressed chunk by chunk, a file would end after its first chunk for most readers.
+    answer["Content-Encoding"] = "identity"
     return answer
 
 
