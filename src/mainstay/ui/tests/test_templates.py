@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
+from django.template.loader import render_to_string
 
 ROOT = Path(__file__).resolve().parents[2]
 TEMPLATES = sorted(ROOT.glob("**/templates/**/*.html"))
@@ -63,3 +64,9 @@ def test_a_page_with_charts_loads_at_most_65_kilobytes_of_script() -> None:
 
 def test_the_styles_are_at_most_35_kilobytes() -> None:
     assert packed(sorted((ROOT / "ui" / "static" / "ms" / "css").glob("*.css"))) <= 35 * 1024
+
+
+@pytest.mark.parametrize("template", ["access/hello.html", "account/login.html"])
+def test_a_demonstration_says_so_before_anybody_signs_in(template: str) -> None:
+    assert '<strong class="ms-label">DEMO</strong>' in render_to_string(template, {"shell": {"label": "DEMO", "actor": None}})
+    assert "ms-label" not in render_to_string(template, {"shell": {"label": "", "actor": None}})
