@@ -2,9 +2,11 @@
 
 import hashlib
 import json
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from django.conf import settings
 from django.db import ProgrammingError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 
@@ -145,6 +147,14 @@ def test_a_heartbeat_that_confirms_all_facts_keeps_them_fresh(elm: Assurance):
     assert not AuditCheck.objects.filter(run=run, reason__contains="stale").exists()
 
 
+@pytest.mark.parametrize("is_demo", [True, False])
+def test_a_report_says_whether_it_is_of_a_demonstration(elm: Assurance, monkeypatch: pytest.MonkeyPatch, is_demo: bool):
+    layout = replace(settings.LAYOUT, settings={**settings.LAYOUT.settings, "web.demo": is_demo})
+    monkeypatch.setattr(settings, "LAYOUT", layout)
+
+    assert queries.report(elm.tara, elm.audit(elm.device()).id)["demo"] is is_demo
+
+
 def test_a_client_audit_covers_every_device_and_the_tenant_itself(elm: Assurance):
     elm.device("elm-ehr1")
     elm.device("elm-ehr2")
@@ -154,7 +164,8 @@ def test_a_client_audit_covers_every_device_and_the_tenant_itself(elm: Assurance
     assert [one["name"] for one in report["map"]["devices"]] == ["elm-ehr1", "elm-ehr2"]
     (ownerless,) = (one for one in report["findings"] if one["check"] == OWNERLESS)
     assert ownerless["subjects"] == {"count": 2, "of": 2, "list": ["elm-ehr1", "elm-ehr2"]}
-    assert {one["id"]: one["verdict"] for one in report["checks"]}["GOV-02"] == "unknown"
+    assert {one["id"]: one["verdict"] for one in report["checks"]}["GOV-02"] == "not_applicable"
+    assert {"check": "GOV-02", "reason": "no_answer", "subjects": 0} in report["not_looked_at"]
 
 
 def test_a_site_audit_covers_the_devices_of_the_site(elm: Assurance):
