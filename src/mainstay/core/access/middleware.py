@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from typing import cast
 
 from asgiref.sync import async_to_sync, iscoroutinefunction, markcoroutinefunction, sync_to_async
-from django.db import transaction
+from django.db import connection, transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.urls import get_script_prefix, set_script_prefix
 
@@ -59,7 +59,7 @@ class ScopeMiddleware:
         prefix = get_script_prefix()
         try:
             with refusals.recorded(request.clock):
-                return self._place(request)
+                return _without_connection(self._place(request))
         except MainstayError as error:
             return problem_response(request, error)
         finally:
@@ -115,6 +115,13 @@ class ScopeMiddleware:
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
         """Translate our own errors where they leave a view; the status rolls the transaction back."""
         return problem_response(request, exception) if isinstance(exception, MainstayError) else None
+
+
+def _without_connection(response: HttpResponseBase) -> HttpResponseBase:
+    """Give the connection back before a body is streamed: Django would keep it to the last byte, and a live stream lasts for hours."""
+    if response.streaming and not connection.in_atomic_block:
+        connection.close()
+    return response
 
 
 def _strip_scope(request: HttpRequest) -> str | None:
