@@ -25,7 +25,6 @@ from mainstay.domains.assurance.rules.document.words import (
     code,
     column,
     minutes,
-    not_met,
     table,
     text,
     texts_of,
@@ -285,7 +284,7 @@ def _finding_row(one: JsonObject) -> list[Json]:
     subjects = view(one["subjects"])
     where = f"{text(subjects['count'])} of {text(subjects['of'])}" if whole(subjects["of"]) > 1 else "".join(texts_of(subjects["list"])[:1])
     return [
-        {"text": not_met(one), "ref": text(one["id"])},
+        {"text": text(one["title"]), "ref": text(one["id"])},
         severity_tag(text(one["severity"])),
         where,
         CHANGES.get(text(one["change"]), text(one["change"])).partition(" ")[0],

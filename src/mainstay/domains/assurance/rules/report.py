@@ -21,6 +21,7 @@ from mainstay.domains.assurance.rules.judged import Judgement
 from mainstay.domains.assurance.rules.judging import judge_all
 from mainstay.domains.assurance.rules.results import Verdict
 from mainstay.domains.assurance.rules.score import Score
+from mainstay.domains.assurance.rules.summary import summary
 from mainstay_trust.canonical import encode
 
 VERSION = 1
@@ -131,7 +132,7 @@ def _answer(
         "coverage": {"judged": total.coverage.judged, "applicable": total.coverage.applicable, "pct": total.coverage.pct},
         "caps": [{"cap": str(cap), "at": scores.CAPS[cap]} for cap in total.caps],
         "witness": inputs.witness,
-        "summary": report_parts.summary(inputs, total, found, plan, fixed),
+        "summary": summary(inputs, total, found, plan, fixed),
         "worst": [one["id"] for one in found[:BEST_OF]],
         "first": [one["id"] for one in plan[:BEST_OF]],
         "money": report_parts.money(inputs.money, plan),

@@ -1,6 +1,7 @@
 """The rows of the report: a finding with its evidence, a check, an area, a step, a framework.
 
-Owns: how each thing is written down. Does not own: what is judged, and the order of the whole (`report`).
+Owns: how each thing is written down. Does not own: what is judged, the order of the whole (`report`), its sentences (`summary`).
+Invariant: a finding is named by its problem, a check and a step by the goal.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,7 +20,7 @@ from mainstay.domains.assurance.rules.inputs import Inputs
 from mainstay.domains.assurance.rules.judged import Judgement
 from mainstay.domains.assurance.rules.results import Result, Verdict
 from mainstay.domains.assurance.rules.roadmap import Money, Step
-from mainstay.domains.assurance.rules.score import Score, points
+from mainstay.domains.assurance.rules.score import points
 
 EVIDENCE_MAX = 25
 NAMED_MAX = 200
@@ -43,7 +44,7 @@ def finding(one: Judgement, inputs: Inputs, packs: Sequence[Framework]) -> dict[
         "version": one.check.version,
         "area": one.check.area,
         "severity": str(one.severity),
-        "title": one.check.title,
+        "title": one.check.problem,
         "subjects": {
             "count": len(one.failing),
             "of": len(one.applicable),
@@ -167,15 +168,6 @@ def money(given: Money, plan: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return {"roadmap_cost": total, "effort_min": sum(step["effort_min"] for step in plan), "why": why}
 
 
-def summary(
-    inputs: Inputs, total: Score, found: Sequence[Mapping[str, Any]], plan: Sequence[Mapping[str, Any]], fixed: Sequence[str]
-) -> list[str]:
-    """Return three paragraphs: what is better, what is worse, what comes next."""
-    changes = [one["change"] for one in found]
-    new, back = changes.count(Change.NEW), changes.count(Change.RETURNED)
-    return [_better(inputs, total, fixed), _worse(inputs, found, new, back), _next(plan)]
-
-
 def assumptions(inputs: Inputs, packs: Sequence[Framework]) -> list[str]:
     """List everything that was taken for granted because nobody said otherwise."""
     assumed = sorted({(name, one.subject.name) for one in inputs.devices for name in one.subject.assumed})
@@ -275,36 +267,3 @@ def _step(step: Step, found: Mapping[str, Any], score_after: int | None, inputs:
 def _gain(step: Step, opportunities: Sequence[Opportunity]) -> int | None:
     own = [one for one in opportunities if one.kind == step.check.id]
     return minutes_per_year(own) if own else None
-
-
-def _better(inputs: Inputs, total: Score, fixed: Sequence[str]) -> str:
-    if inputs.before is None:
-        return f"This is the first audit of {inputs.scope.name}. {_score_words(total)}"
-    moved = "" if inputs.before.score is None else f" The score was {inputs.before.score} before."
-    return f"{_plural(len(fixed), 'finding is', 'findings are')} gone since the audit before. {_score_words(total)}{moved}"
-
-
-def _score_words(total: Score) -> str:
-    if total.points is None:
-        return "Nothing could be judged yet."
-    seen = f"{total.coverage.judged} of {total.coverage.applicable} subjects were judged"
-    return f"The score is {total.points} of 100, {total.grade}; {seen}."
-
-
-def _worse(inputs: Inputs, found: Sequence[Mapping[str, Any]], new: int, back: int) -> str:
-    if not found:
-        return "Nothing that was looked at is wrong."
-    critical = sum(one["severity"] == "critical" for one in found)
-    news = "" if inputs.before is None else f" {new} are new, {back} came back."
-    return f"{_plural(len(found), 'finding is', 'findings are')} open, {critical} of them critical.{news} The worst: {found[0]['title']}."
-
-
-def _next(plan: Sequence[Mapping[str, Any]]) -> str:
-    if not plan:
-        return "Nothing is to be done."
-    first, minutes = plan[0], sum(one["effort_min"] for one in plan)
-    return f"Next: {first['title']} ({first['effort_min']} minutes). All {len(plan)} steps together take {minutes} minutes."
-
-
-def _plural(count: int, one: str, many: str) -> str:
-    return f"{count} {one if count == 1 else many}"

@@ -35,9 +35,9 @@ NOW = datetime(2026, 11, 19, 12, tzinfo=UTC)
 
 def check(check_id: str = "TST-01", **what: object) -> Check:
     values = {
-        "version": 1, "area": "system", "title": f"Title of {check_id}", "severity": "high", "subject": "host", "measured": "cat /etc/x",
-        "pass_when": "well", "why": "Because.", "fix": ("Do it.",), "effort_base_min": 10, "effort_each_min": 5, "controls": ("CM-6",),
-        "stage": "implement",
+        "version": 1, "area": "system", "title": f"Title of {check_id}", "problem": f"Problem of {check_id}", "severity": "high",
+        "subject": "host", "measured": "cat /etc/x", "pass_when": "well", "why": "Because.", "fix": ("Do it.",), "effort_base_min": 10,
+        "effort_each_min": 5, "controls": ("CM-6",), "stage": "implement",
     }  # fmt: skip
     return Check(**{"id": check_id, **values, **what})  # type: ignore[arg-type]  # a test says what it changes
 

@@ -2,6 +2,7 @@
 
 import hashlib
 
+from mainstay.domains.assurance.rules.catalogue import CATALOGUE
 from mainstay_trust import canonical
 
 AS_OF = "2026-11-20T09:30:00.000Z"
@@ -9,52 +10,31 @@ HOSTS = ("harbor-dc1", "elm-ehr1", "quay-pc7", "harbor-web1")
 AREAS = ("access", "network", "encryption", "patches", "logging", "system", "integrity", "backup", "health", "integration", "governance")
 COLUMNS = ("identity", "leaver", "inventory", "monitoring", "logs", "backup", "patch", "ticket", "cost")
 _ROWS = (
-    (
-        "NET-04",
-        "critical",
-        "Root cannot log in over SSH with a password",
-        "sshd -T -C user=root,host=h,addr=127.0.0.1",
-        "permitrootlogin yes",
-        20,
-    ),
-    ("ACC-02", "critical", "Every account needs a password or is locked", "getent shadow", "1 account of class: empty", 10),
-    ("PAT-02", "high", "No security update waits", "apt list --upgradable", "openssl 3.0.15-1~deb12u1 -> 3.0.16-1~deb12u1", 30),
-    ("NET-03", "high", "Incoming packets are refused unless a rule lets them in", "nft -j list ruleset", '{"nftables":[]}', 45),
-    ("NET-05", "high", "SSH accepts passwords", "sshd -T -C user=root,host=h,addr=127.0.0.1", "passwordauthentication yes", 20),
-    ("ACC-06", "high", "People may become root without a password", "visudo -c", "%sudo ALL=(ALL:ALL) NOPASSWD: ALL", 15),
-    (
-        "ENC-06",
-        "high",
-        "Private keys can be read by everybody",
-        "stat -c %a:%U:%n /etc/ssl/private/web.key",
-        "644:root:/etc/ssl/private/web.key",
-        10,
-    ),
-    ("BCK-03", "high", "No restore was ever proven", "protection sets of the continuity domain", "0 of 2 sets proven", 120),
-    ("LOG-03", "high", "The journal is lost at each restart", "journalctl --header", "Storage=volatile", 15),
-    ("ENC-01", "high", "A laptop's disk is not encrypted", "lsblk -J -o NAME,TYPE,FSTYPE,MOUNTPOINTS", "/dev/nvme0n1p2 ext4 /", 180),
-    (
-        "SYS-06",
-        "high",
-        "A scheduled job of root runs a file that others may write",
-        "cron and timers of root",
-        "/opt/backup/run.sh 0777",
-        15,
-    ),
-    ("GOV-02", "high", "No risk analysis is on file for the last 12 months", "answers of people", "no entry", 480),
-    ("ACC-04", "medium", "Accounts unused for 90 days are still open", "lastlog --time 90", "2 accounts", 20),
-    ("ACC-07", "medium", "Passwords may be short and nothing locks after wrong tries", "pam_pwquality, pam_faillock", "minlen=8", 25),
-    ("LOG-01", "medium", "The clock is not synchronised", "timedatectl show", "NTPSynchronized=no", 10),
-    ("LOG-02", "medium", "Nothing records changes to accounts and privileges", "auditctl -s", "No such file or directory", 60),
-    ("PAT-04", "medium", "A restart has been pending for more than a week", "uname -r", "6.1.0-25 running, 6.1.0-28 installed", 20),
-    ("SYS-02", "medium", "Mandatory access control is off", "aa-status --json", "profiles: 0", 40),
-    ("HLT-02", "medium", "The machine ran out of memory", "journalctl -k", "Out of memory: Killed process 812 (java)", 60),
-    ("ITG-01", "medium", "Nobody backs up a system that holds client data", "integration matrix", "quay-pc7: backup", 45),
-    ("NET-09", "medium", "Kernel accepts redirects", "sysctl -n net.ipv4.conf.all.accept_redirects", "1", 10),
-    ("ENC-02", "medium", "Swap is not encrypted", "cat /proc/swaps", "/dev/dm-1 partition", 30),
-    ("SYS-01", "low", "Kernel hardening is incomplete", "sysctl -n kernel.kptr_restrict", "0", 10),
-    ("SYS-03", "low", "Temporary folders may run programs", "/proc/self/mounts", "tmpfs /tmp rw", 15),
-    ("GOV-09", "low", "No outside witness vouches for the ledger", "ledger witnesses", "W1", 30),
+    ("NET-04", "critical", "sshd -T -C user=root,host=h,addr=127.0.0.1", "permitrootlogin yes", 20),
+    ("ACC-02", "critical", "getent shadow", "1 account of class: empty", 10),
+    ("PAT-02", "high", "apt list --upgradable", "openssl 3.0.15-1~deb12u1 -> 3.0.16-1~deb12u1", 30),
+    ("NET-03", "high", "nft -j list ruleset", '{"nftables":[]}', 45),
+    ("NET-05", "high", "sshd -T -C user=root,host=h,addr=127.0.0.1", "passwordauthentication yes", 20),
+    ("ACC-06", "high", "visudo -c", "%sudo ALL=(ALL:ALL) NOPASSWD: ALL", 15),
+    ("ENC-06", "high", "stat -c %a:%U:%n /etc/ssl/private/web.key", "644:root:/etc/ssl/private/web.key", 10),
+    ("BCK-03", "high", "protection sets of the continuity domain", "0 of 2 sets proven", 120),
+    ("LOG-03", "high", "journalctl --header", "Storage=volatile", 15),
+    ("ENC-01", "high", "lsblk -J -o NAME,TYPE,FSTYPE,MOUNTPOINTS", "/dev/nvme0n1p2 ext4 /", 180),
+    ("SYS-06", "high", "cron and timers of root", "/opt/backup/run.sh 0777", 15),
+    ("GOV-02", "high", "answers of people", "no entry", 480),
+    ("ACC-04", "medium", "lastlog --time 90", "2 accounts", 20),
+    ("ACC-07", "medium", "pam_pwquality, pam_faillock", "minlen=8", 25),
+    ("LOG-01", "medium", "timedatectl show", "NTPSynchronized=no", 10),
+    ("LOG-02", "medium", "auditctl -s", "No such file or directory", 60),
+    ("PAT-04", "medium", "uname -r", "6.1.0-25 running, 6.1.0-28 installed", 20),
+    ("SYS-02", "medium", "aa-status --json", "profiles: 0", 40),
+    ("HLT-01", "medium", "journalctl -k", "Out of memory: Killed process 812 (java)", 60),
+    ("ITG-01", "medium", "integration matrix", "quay-pc7: backup", 45),
+    ("NET-08", "medium", "sysctl -n net.ipv4.conf.all.accept_redirects", "1", 10),
+    ("ENC-02", "medium", "cat /proc/swaps", "/dev/dm-1 partition", 30),
+    ("SYS-01", "low", "sysctl -n kernel.kptr_restrict", "0", 10),
+    ("SYS-03", "low", "/proc/self/mounts", "tmpfs /tmp rw", 15),
+    ("GOV-09", "low", "ledger witnesses", "W1", 30),
 )
 _WHY = "Whoever guesses or steals one password owns the whole machine, and with it the files of every client on it."
 
@@ -64,14 +44,14 @@ def digest(text):
 
 
 def finding(number):
-    check, severity, title, command, excerpt, effort_min = _ROWS[number % len(_ROWS)]
+    check, severity, command, excerpt, effort_min = _ROWS[number % len(_ROWS)]
     host = HOSTS[number % len(HOSTS)] if number < len(_ROWS) else f"node-{number:04}"
     return {
         "id": f"f:{check}:{digest(host)[:8]}{number:04}",
         "check": check,
         "version": 1,
         "severity": severity,
-        "title": title,
+        "title": CATALOGUE[check].problem,
         "subjects": {"count": 1 + number % 3, "of": 3 + number % 3, "list": [host, "node-a", "node-b"][: 1 + number % 3]},
         "seen": f"{host}: {excerpt}",
         "evidence": [
@@ -123,7 +103,7 @@ def _item(number, found):
         "id": f"r:{found['check']}:{number}",
         "check": found["check"],
         "stage": stage,
-        "title": found["title"],
+        "title": CATALOGUE[found["check"]].title,
         "steps": found["fix"][:3],
         "owner": found["owner"],
         "owner_name": found["owner_name"],
@@ -239,7 +219,7 @@ def report(findings=25, *, is_demo=False):
             {
                 "id": row[0],
                 "version": 1,
-                "title": row[2],
+                "title": CATALOGUE[row[0]].title,
                 "severity": row[1],
                 "verdict": "fail",
                 "subjects": [{"device": "d", "name": "harbor-dc1", "verdict": "fail", "passed": 0, "total": 1, "reason": ""}],

@@ -1,12 +1,13 @@
 """Every check: it passes on a healthy host, fails on the smallest fault, and never passes on what it cannot know."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from mainstay.domains.assurance.rules.catalogue import AREAS, CATALOGUE
+from mainstay.domains.assurance.rules.catalogue import AREAS, CATALOGUE, read_row
 from mainstay.domains.assurance.rules.checks import HOST_CHECKS, judge
 from mainstay.domains.assurance.rules.checks.lifecycle import end_of_security_updates
 from mainstay.domains.assurance.rules.facts import Group, Host, Role
@@ -289,6 +290,36 @@ def test_every_check_has_a_row_and_what_it_needs() -> None:
         assert row.controls
         assert all(one.startswith("164.") for one in row.hipaa)
         assert bool(row.without_source) == (row.id not in HOST_CHECKS) or row.id == "PAT-03"
+
+
+def test_every_row_says_what_is_wrong_when_its_check_fails_in_a_sentence_of_its_own() -> None:
+    for row in CATALOGUE.values():
+        assert row.problem[0].isupper(), row.id
+        assert "." not in row.problem, row.id
+        assert 0 < len(row.problem) <= 90, row.id
+    said = [*(row.problem for row in CATALOGUE.values()), *(row.title for row in CATALOGUE.values())]
+    assert len(set(said)) == 2 * len(CATALOGUE)
+
+
+ROW: Mapping[str, object] = {
+    "id": "SYS-99", "title": "Doors are shut", "problem": "Doors are open", "severity": "low", "subject": "host", "measured": "doors",
+    "pass_when": "shut", "why": "Because.", "fix": ["Shut it"], "effort_base_min": 1, "effort_each_min": 0, "controls": ["CM-6"],
+    "stage": "implement",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("problem", ["", "Doors are open.", "doors are open", "Doors are shut", "D" * 91])
+def test_a_row_whose_problem_cannot_name_a_finding_stops_the_program(problem: str) -> None:
+    with pytest.raises(ValueError, match="SYS-99: the problem is no short sentence"):
+        read_row("system", {**ROW, "problem": problem})
+
+
+def test_a_row_without_a_problem_stops_the_program_and_one_with_it_is_read() -> None:
+    without = {name: value for name, value in ROW.items() if name != "problem"}
+
+    with pytest.raises(ValueError, match=r"SYS-99: missing members \['problem'\]"):
+        read_row("system", without)
+    assert read_row("system", ROW).problem == "Doors are open"
 
 
 def test_every_row_of_the_specification_is_in_the_catalogue() -> None:

@@ -64,7 +64,7 @@ def test_a_finding_carries_evidence_remedy_effort_and_controls():
 
     assert found["evidence"][0]["command"] == "sshd -T -C user=root,host=h,addr=127.0.0.1"
     assert found["evidence"][0]["sha256"] == given["findings"][0]["evidence"][0]["raw_sha256"]
-    assert found["title"] == "Not met: Root cannot log in over SSH with a password"
+    assert found["title"] == "Root can log in over SSH with a password"
     assert found["steps_title"] == "To close it, about 20 min, or by the runbook restart_service"
     assert ["Controls", "AC-17, SC-8"] in found["facts"]
     assert ["Supports", "hipaa 164.312(e)(1), csf PR.AA-05"] in found["facts"]

@@ -57,6 +57,16 @@ def test_a_finding_says_what_was_seen_why_it_matters_and_how_to_fix_it():
     assert (finding["why"], tuple(finding["fix"])) == (CATALOGUE["HLT-05"].why, CATALOGUE["HLT-05"].fix)
 
 
+def test_a_finding_names_the_problem_its_check_and_its_step_the_goal():
+    document = compose(inputs()).document
+    (finding,) = (one for one in document["findings"] if one["id"] == OWNERLESS)
+    (row,) = (one for one in document["checks"] if one["id"] == "HLT-05")
+    (step,) = (one for one in document["roadmap"] if one["check"] == "HLT-05")
+
+    assert finding["title"] == "Nobody is responsible for a system"
+    assert row["title"] == step["title"] == "Somebody is responsible for every system"
+
+
 def test_an_accepted_risk_stays_a_finding_with_its_exception_beside_it():
     accepted = Accepted("The owner is on leave.", "p:1", "2026-11-01T00:00:00Z", date(2026, 12, 1))
     kept = Known("2026-11-01T00:00:00Z", ("dev-1/elm-ehr1",), "medium", False, date(2027, 1, 30), exception=accepted)

@@ -68,6 +68,14 @@ def test_every_check_of_the_catalogue_is_kept_with_its_verdict(elm: Assurance):
     assert AuditCheck.objects.get(run=run, check_id="INT-01").reason == "running"
 
 
+def test_a_kept_finding_is_named_by_its_problem_and_a_kept_check_by_its_goal(elm: Assurance):
+    run = elm.audit(elm.device())
+
+    kept = {one.check_id: one.title for one in Finding.objects.filter(last_run=run.id)}
+    assert kept == {name: CATALOGUE[name].problem for name in kept} != {}
+    assert {one.title for one in AuditCheck.objects.filter(run=run)} == {one.title for one in CATALOGUE.values()}
+
+
 def test_two_audits_of_one_instant_differ_in_the_run_id_only(elm: Assurance):
     device = elm.device()
 

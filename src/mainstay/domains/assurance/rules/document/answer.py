@@ -11,7 +11,6 @@ from mainstay.domains.assurance.rules.document.words import (
     facts,
     items_of,
     minutes,
-    not_met,
     note,
     plural,
     text,
@@ -136,7 +135,13 @@ def _worst(report: JsonObject, answer: JsonObject) -> list[Json]:
 
 def _bad(one: JsonObject) -> JsonObject:
     severity = text(one["severity"])
-    return {"text": not_met(one), "note": text(one["seen"]), "tag": severity, "tone": SEVERITY_TONES[severity], "ref": text(one["id"])}
+    return {
+        "text": text(one["title"]),
+        "note": text(one["seen"]),
+        "tag": severity,
+        "tone": SEVERITY_TONES[severity],
+        "ref": text(one["id"]),
+    }
 
 
 def _first(report: JsonObject, answer: JsonObject) -> list[Json]:

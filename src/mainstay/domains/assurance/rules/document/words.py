@@ -102,12 +102,6 @@ def plural(count: int, noun: str, many: str = "") -> str:
     return f"{count:,} {noun if count == 1 else many or noun + 's'}"
 
 
-def not_met(one: JsonObject) -> str:
-    """Return the headline of a finding. The catalogue's title says how it should be, so it must not stand there alone."""
-    title = text(one["title"])
-    return title if text(one["check"]).startswith("AUT-") else f"Not met: {title}"
-
-
 def cut(names: Iterable[str], most: int = 8) -> str:
     """Return names joined by commas; of many, the first and how many more."""
     listed = [name for name in names if name]
