@@ -5,11 +5,12 @@ SHELL := /bin/sh
 PYTHON ?= $(shell for each in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$each -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$each && break; done)
 BIN := .venv/bin
-# Two workers, each with engines of its own; a file stays with one of them.
-WORKERS := -n 2 --dist loadfile
-# Journeys and crashes start, kill and starve whole installations: they have the machine to themselves.
-JOURNEYS := tests/journeys tests/crash
-BESIDE_JOURNEYS := $(JOURNEYS:%=--ignore=%)
+# Two workers, each with engines of its own; what shares an installation stays with one of them (conftest.py).
+WORKERS := -n 2 --dist loadgroup
+# What starts whole installations runs apart: a browser's driver and the database's tests cannot share a process, and waits need no engines.
+WHOLE := tests/browser tests/journeys tests/crash tests/audit
+PARTS := $(WHOLE:%=--ignore=%)
+PYTEST := env -u MAINSTAY_DATA $(BIN)/python -m pytest
 export MAINSTAY_DATA ?= $(CURDIR)/var
 
 .PHONY: up test check demo demo-remove bench setup setup-dev python
@@ -17,9 +18,13 @@ export MAINSTAY_DATA ?= $(CURDIR)/var
 up: setup
 	@exec $(BIN)/mainstay up
 
+# Both parts run, also when the first one fails: one run tells all.
 test: setup-dev
-	@env -u MAINSTAY_DATA $(BIN)/python -m pytest $(or $(TEST),$(WORKERS) $(BESIDE_JOURNEYS))
-	@$(if $(TEST),,env -u MAINSTAY_DATA $(BIN)/python -m pytest $(JOURNEYS))
+ifdef TEST
+	@$(PYTEST) $(TEST)
+else
+	@$(PYTEST) $(WORKERS) $(PARTS); parts=$$?; $(PYTEST) $(WORKERS) $(WHOLE) && exit $$parts
+endif
 
 check: setup-dev
 	$(BIN)/ruff format --check .
@@ -27,7 +32,6 @@ check: setup-dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	env -u MAINSTAY_DATA $(BIN)/python tools/migrations.py
-	env -u MAINSTAY_DATA $(BIN)/python -m pytest tests/architecture
 
 # A separate installation, so that nothing invented ever enters a real one.
 demo demo-remove: export MAINSTAY_DATA := $(CURDIR)/var-demo
