@@ -17,7 +17,7 @@ def audit(mainstay: Installation) -> str:
         rows = [row for row in mainstay.items("do", "assurance", "audits", "list") if row["scope_id"] == own]
         return str(rows[0]["id"]) if rows else None
 
-    return wait_for(newest, timeout_s=60, what="the first audit of this machine")
+    return wait_for(newest, timeout_s=180, what="the first audit of this machine")
 
 
 def test_the_pdf_is_made_with_the_keyboard_alone(tab: Tab, audit: str) -> None:

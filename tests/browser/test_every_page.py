@@ -141,7 +141,7 @@ def _visit(tab: Tab, address: str) -> Visit:
     visit = Visit(address, _policy(answer), len(gzip.compress(answer.body())), page.evaluate(LOADED))
     for width, (height, themes) in SIZES.items():
         page.set_viewport_size({"width": width, "height": height})
-        visit.too_wide += [width] if page.evaluate("document.documentElement.scrollWidth") > width else []
+        visit.too_wide += [] if _fits(page) else [width]
         for theme in themes:
             page.evaluate(f"document.documentElement.dataset.theme = {json.dumps(theme)}")
             rules = None if theme == themes[0] else COLOUR_RULES
@@ -149,6 +149,15 @@ def _visit(tab: Tab, address: str) -> Visit:
             _keep_picture(page, f"{theme}-{width}", address)
     visit.faults += [f"console: {problem}" for problem in tab.problems[heard:]]
     return visit
+
+
+def _fits(page: Page) -> bool:
+    """Tell whether the page comes to fit its window: charts take a moment to follow a change of size."""
+    for _ in range(30):
+        if page.evaluate("document.documentElement.scrollWidth <= innerWidth"):
+            return True
+        page.wait_for_timeout(100)
+    return False
 
 
 LOADED = "performance.getEntriesByType('resource').map((one) => one.name)"
