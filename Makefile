@@ -5,8 +5,8 @@ SHELL := /bin/sh
 PYTHON ?= $(shell for each in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$each -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$each && break; done)
 BIN := .venv/bin
-# Two workers, each with engines of its own; what shares an installation stays with one of them (conftest.py).
-WORKERS := -n 2 --dist loadgroup
+# Two workers, each with engines of its own; a file stays with one of them.
+WORKERS := -n 2 --dist loadfile
 # What starts whole installations runs apart: a browser's driver and the database's tests cannot share a process, and waits need no engines.
 WHOLE := tests/browser tests/journeys tests/crash tests/audit
 PARTS := $(WHOLE:%=--ignore=%)
