@@ -53,11 +53,11 @@ def commands(page: str) -> list[Command]:
 @pytest.fixture(scope="module")
 def mainstay() -> Iterator[Installation]:
     installation = make_installation("mainstay-documentation")
-    for folder in ("srv/backups", "srv/evidence", "srv/audit", "root"):
+    for folder in ("srv/backups", "srv/evidence", "srv/audit", "etc/mainstay", "media/keys"):
         (installation.root / folder).mkdir(parents=True)
-    for name in ("backup-passphrase", "keys-passphrase"):
-        (installation.root / "root" / name).write_text(PASSPHRASE + "\n")
-        (installation.root / "root" / name).chmod(0o600)
+    for name in ("etc/mainstay/backup-passphrase", "media/keys/passphrase"):
+        (installation.root / name).write_text(PASSPHRASE + "\n")
+        (installation.root / name).chmod(0o600)
     try:
         installation.start()
         yield installation
@@ -100,7 +100,10 @@ def test_the_commands_of_a_page_run_as_they_stand_there(page: str, mainstay: Ins
 
 def run(command: Command, mainstay: Installation) -> None:
     """Run one line. Its absolute paths lead into the test's own folder."""
-    words = [re.sub(r"^(MAINSTAY_DATA=)?(/srv/|/root/)", rf"\1{mainstay.root}\2", word) for word in shlex.split(command.text)]
+    words = [
+        re.sub(r"^(MAINSTAY_DATA=)?(/srv/|/etc/mainstay/|/media/keys/)", rf"\1{mainstay.root}\2", word)
+        for word in shlex.split(command.text)
+    ]
     environ = dict(mainstay.environ)
     while "=" in words[0]:
         name, _, value = words.pop(0).partition("=")

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from mainstay.engines.backup.make import make_backup
-from mainstay.engines.backup.restore import restore_backup
+from mainstay.engines.backup.restore import OLD_SETTINGS, restore_backup
 from mainstay.engines.layout import Layout
 from mainstay.engines.status import supervisor_pid
 from mainstay.kernel.errors import Conflict, Invalid, Unavailable
@@ -73,6 +73,8 @@ def restore_self(file: FileArgument, passphrase_file: PassphraseOption = None, a
         f"Back as of {restored.made_at}: {restored.tables} tables, {restored.rows:,} rows, {restored.telemetry_rows:,} rows of telemetry,"
     )
     print("each table with as many rows as were sealed. Start it with: mainstay up")
+    if (layout.data / OLD_SETTINGS).exists():
+        print(f"The settings of then are in {layout.data / OLD_SETTINGS}; copy what still holds into mainstay.toml before the start.")
     print("Leave the old server off: two servers with one ledger key would fork the ledger, and every agent would say so.")
 
 

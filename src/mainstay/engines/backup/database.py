@@ -4,6 +4,8 @@ Owns: pg_dump, pg_restore, the count. Does not own: the server's life. Invariant
 """
 
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
@@ -17,7 +19,7 @@ _DUMP_S_MAX = 4 * 3600
 
 def dump(url: str, file: Path) -> dict[str, int]:
     """Write the whole database into a file; return the number of rows of each table at that instant."""
-    with psycopg.connect(url) as connection:
+    with _connected(url) as connection:
         connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         connection.read_only = True
         row = connection.execute("SELECT pg_export_snapshot()").fetchone()
@@ -28,13 +30,23 @@ def dump(url: str, file: Path) -> dict[str, int]:
 
 def count(url: str) -> dict[str, int]:
     """Return the number of rows of each table now."""
-    with psycopg.connect(url) as connection:
+    with _connected(url) as connection:
         return _count(connection)
 
 
 def load(url: str, file: Path) -> None:
     """Load a dump into a database without tables, all or nothing, as the owner role."""
     _run("pg_restore", "--no-owner", "--single-transaction", "--exit-on-error", f"--dbname={url}", str(file))
+
+
+@contextmanager
+def _connected(url: str) -> Iterator[psycopg.Connection[tuple[object, ...]]]:
+    try:
+        with psycopg.connect(url, connect_timeout=10) as connection:
+            yield connection
+    except psycopg.Error as problem:
+        cause = " ".join(str(problem).split())
+        raise Unavailable("engines.backup_failed", f"the database refused: {cause}", retryable=False) from problem
 
 
 def _count(connection: psycopg.Connection[tuple[object, ...]]) -> dict[str, int]:

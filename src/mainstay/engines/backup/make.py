@@ -12,7 +12,7 @@ from pathlib import Path
 
 from mainstay.engines.backup import archive, database
 from mainstay.engines.backup.record import remember
-from mainstay.engines.backup.telemetry import Telemetry
+from mainstay.engines.backup.telemetry import telemetry
 from mainstay.engines.layout import Layout
 from mainstay.engines.postgres.server import MAJOR
 from mainstay.kernel.errors import Conflict
@@ -50,13 +50,13 @@ def make_backup(layout: Layout, file: Path, *, passphrase: str, release: str, at
 def _collect(layout: Layout, draft: Path, release: str, at: datetime) -> archive.Manifest:
     _copy_kept(layout, draft)
     rows = database.dump(layout.database_url("backup"), draft / "database.dump")
-    engine = Telemetry(layout.telemetry_url())
-    tables = engine.tables()
     counts = {}
     (draft / "telemetry").mkdir()
-    for table in tables:
-        if not table.is_view:
-            counts[table.name] = engine.write_rows(table.name, draft / "telemetry" / f"{table.name}.native")
+    with telemetry(layout.telemetry_url()) as engine:
+        tables = engine.tables()
+        for table in tables:
+            if not table.is_view:
+                counts[table.name] = engine.write_rows(table.name, draft / "telemetry" / f"{table.name}.native")
     return archive.Manifest(at.isoformat(), release, MAJOR, rows, counts, [asdict(table) for table in tables], archive.digests(draft))
 
 

@@ -1,12 +1,13 @@
 """Bringing a backup back onto an empty place.
 
 Owns: the order, the comparison of what came back with what was sealed, and clearing up after a failure.
-Does not own: starting afterwards (`mainstay up`). Invariant: after an error the data folder is as empty as before.
+Does not own: starting afterwards (`mainstay up`), or an engine of the owner's, which keeps what was loaded into it before an error.
+Invariant: after an error the data folder is as empty as before.
 """
 
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -15,7 +16,7 @@ from mainstay.engines import ground
 from mainstay.engines.accounts import Accounts, accounts_of_this_machine, ensure_system_users
 from mainstay.engines.backup import archive, database
 from mainstay.engines.backup.record import remember
-from mainstay.engines.backup.telemetry import Table, Telemetry
+from mainstay.engines.backup.telemetry import Table, Telemetry, telemetry
 from mainstay.engines.children import Child, wait_ready
 from mainstay.engines.clickhouse.process import TelemetryProcess
 from mainstay.engines.layout import Layout
@@ -24,6 +25,7 @@ from mainstay.engines.postgres.server import MAJOR, PostgresServer
 from mainstay.engines.processes import Installation, Process
 from mainstay.kernel.errors import Conflict, Invalid, Unavailable
 
+OLD_SETTINGS = "mainstay.toml.from-backup"
 _MAY_BE_THERE = ("mainstay.toml",)
 
 
@@ -40,12 +42,13 @@ class Restored:
 def restore_backup(layout: Layout, file: Path, *, passphrase: str, at: datetime) -> Restored:
     """Bring a backup back into an empty data folder (and an empty external database, where one is set).
 
-    Errors: Conflict where something is there already; Invalid for a file that is not whole; Unavailable when what came back is not
-    what was sealed. After an error nothing is left of the attempt.
+    Errors: Conflict where something is there already; Invalid for a file that is not whole; Unavailable when an engine refuses, or
+    when what came back is not what was sealed. After an error the data folder is empty again; an external engine must be emptied.
     """
     _require_empty(layout)
     layout.data.mkdir(parents=True, exist_ok=True, mode=0o711)
-    try:
+    with ExitStack() as undo:
+        undo.callback(_clear, layout)  # also on Ctrl-C: half an installation must not look like one
         draft = layout.data / "restore-draft"
         draft.mkdir(mode=0o700)
         with file.open("rb") as stream:
@@ -54,9 +57,7 @@ def restore_backup(layout: Layout, file: Path, *, passphrase: str, at: datetime)
         _place(layout, draft)
         _bring_back(layout, draft, manifest)
         shutil.rmtree(draft)
-    except BaseException:  # also on Ctrl-C: half an installation must not look like one
-        _clear(layout)
-        raise
+        undo.pop_all()
     remember(layout, made_at=manifest.made_at, restored_at=at.isoformat())
     return Restored(manifest.made_at, len(manifest.rows), sum(manifest.rows.values()), sum(manifest.telemetry_rows.values()))
 
@@ -68,8 +69,8 @@ def _bring_back(layout: Layout, draft: Path, manifest: archive.Manifest) -> None
     with _database(layout, accounts):
         database.load(layout.database_url("owner"), draft / "database.dump")
         _compare("table", database.count(layout.database_url("backup")), manifest.rows)
-    with _telemetry(layout, accounts) as url:
-        _compare("telemetry table", _load_telemetry(Telemetry(url), draft / "telemetry", manifest), manifest.telemetry_rows)
+    with _telemetry(layout, accounts) as url, telemetry(url) as engine:
+        _compare("telemetry table", _load_telemetry(engine, draft / "telemetry", manifest), manifest.telemetry_rows)
 
 
 def _load_telemetry(engine: Telemetry, folder: Path, manifest: archive.Manifest) -> dict[str, int]:
@@ -125,12 +126,12 @@ def _running(layout: Layout, process: Process) -> Iterator[None]:
 
 
 def _place(layout: Layout, draft: Path) -> None:
-    """Move keys and settings to their places; a settings file that is there already is the operator's choice and stays."""
+    """Move keys to their places. The old machine's settings are put beside, not in force: they may name engines that this is not."""
     for name in ("keys", "tls", "blobs"):
         if (draft / name).is_dir():
             (draft / name).rename(layout.data / name)
-    if (draft / "mainstay.toml").exists() and not layout.config_file.exists():
-        (draft / "mainstay.toml").rename(layout.config_file)
+    if (draft / layout.config_file.name).exists():
+        (draft / layout.config_file.name).rename(layout.data / OLD_SETTINGS)
 
 
 def _require_empty(layout: Layout) -> None:

@@ -12,6 +12,9 @@ from pathlib import Path
 
 import clickhouse_connect
 from clickhouse_connect.driver.client import Client
+from clickhouse_connect.driver.exceptions import ClickHouseError
+
+from mainstay.kernel.errors import Unavailable
 
 DATABASE = "mainstay"
 _CLONE = "backup_clone_of_"
@@ -27,11 +30,21 @@ class Table:
     is_view: bool
 
 
-class Telemetry:
-    """The engine at a URL, as a backup sees it."""
+@contextmanager
+def telemetry(url: str) -> Iterator["Telemetry"]:
+    """Reach the engine at a URL. Errors: Unavailable("engines.backup_failed") with the engine's words, whatever it refuses meanwhile."""
+    try:
+        yield Telemetry(clickhouse_connect.get_client(dsn=url))
+    except ClickHouseError as problem:
+        cause = " ".join(str(problem).split())[:300]
+        raise Unavailable("engines.backup_failed", f"the telemetry engine refused: {cause}", retryable=False) from problem
 
-    def __init__(self, url: str) -> None:
-        self._client: Client = clickhouse_connect.get_client(dsn=url)
+
+class Telemetry:
+    """An engine as a backup sees it."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
 
     def tables(self) -> list[Table]:
         query = "SELECT name, create_table_query, engine FROM system.tables WHERE database = {base:String} ORDER BY name"
