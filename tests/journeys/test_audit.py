@@ -53,8 +53,9 @@ def forms(machine: Installation) -> Forms:
     made = Forms(folder / "report.json", folder / "findings.csv", folder / "report.pdf", folder / "pack.zip")
     wait_for(lambda: by_trigger(machine).get("enrolled"), timeout_s=FIRST_S, what="the first audit")
     said = machine.run("audit", "run", "--json", "--csv", str(made.findings), "--pdf", str(folder / "downloaded.pdf"))
-    made.report.write_text(said.stdout.removesuffix("\n"))
+    made.report.write_text(said.stdout)  # as a shell writes it into a file
     machine.run("audit", "render", made.document["run"], str(made.pdf))
+    assert (folder / "downloaded.pdf").read_bytes() == made.pdf.read_bytes()
     numbers = count(1)
 
     def sealed() -> Path | None:

@@ -4,6 +4,7 @@ Owns: how an audit looks in a terminal, and which file it is written to. Does no
 """
 
 import json
+import sys
 from pathlib import Path
 from typing import Annotated, Any  # reports and rows of the API
 
@@ -69,10 +70,12 @@ def run(
     if csv is not None:
         _write(csv, server.fetch(f"{path}/findings.csv"))
     if pdf is not None:
+        server.post(f"{path}/render", {})  # its hash into the ledger: a PDF that is handed on can then be proven
         _write(pdf, server.fetch(f"{path}/pdf"))
     report = server.fetch(path)
     if as_json:
-        typer.echo(report.decode())
+        # Into a file go exactly the bytes whose hash is in the ledger; a line break after them is for a terminal.
+        typer.echo(report.decode(), nl=sys.stdout.isatty())
         return
     _show(json.loads(report), made)
     for file in targets:
